@@ -1,0 +1,1 @@
+"""Transfer learning that proves it helped."""

@@ -1,0 +1,1 @@
+"""Types and the error tree: what every room knows. No I/O, no torch."""
