@@ -1,0 +1,198 @@
+"""The strategies headstart knows, as data: what each needs and which class does it.
+
+A new strategy is one new file and one line in ``STRATEGIES``; tests, command line, documentation
+and reports derive from it. Importing this module imports no estimator (and no scikit-learn).
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from headstart.core.errors import OptionError, UnknownNameError
+from headstart.core.types import Kind, Modality, State
+
+ANY_MODALITY: tuple[Modality, ...] = ("image", "text", "audio", "table")
+ENCODED: tuple[Modality, ...] = ("image", "text", "audio")
+
+
+@dataclass(frozen=True)
+class StrategySpec:
+    """One way to transfer (or not to): what it takes and where its estimator is.
+
+    Parameters
+    ----------
+    name : str
+        What users type.
+    summary : str
+        One line for lists and reports.
+    input : {"features", "items"}
+        What ``fit`` takes: the (n, d) features of a frozen source, or the items themselves.
+    modalities : tuple of {"image", "text", "audio", "table"}
+    uses_source : bool
+        Whether knowledge from a pretrained source goes in.
+    paper : str
+        Where the method comes from.
+    classes : mapping
+        ``kind`` or ``(modality, kind)`` to ``"module:Class"`` in this room.
+    """
+
+    name: str
+    summary: str
+    input: Literal["features", "items"]
+    modalities: tuple[Modality, ...]
+    uses_source: bool
+    paper: str
+    classes: Mapping[Kind | tuple[Modality, Kind], str] = field(default_factory=dict)
+
+    def path(self, kind: Kind, modality: Modality) -> str | None:
+        """Return ``"module:Class"`` for a kind of task and a modality; None if it has none."""
+        if modality not in self.modalities:
+            return None
+        return self.classes.get((modality, kind)) or self.classes.get(kind)
+
+    def supports(self, kind: Kind, modality: Modality) -> bool:
+        """Say whether the strategy can do this kind of task on this modality."""
+        return self.path(kind, modality) is not None
+
+
+_SPECS = (
+    StrategySpec(
+        "majority",
+        "the constant guess: class frequencies, or the mean",
+        "items",
+        ANY_MODALITY,
+        False,
+        "",
+        {"classification": "majority:Majority", "regression": "majority:MeanRegressor"},
+    ),
+    StrategySpec(
+        "scratch",
+        "the best honest model without transfer",
+        "items",
+        ("image", "text", "table"),
+        False,
+        "",
+        {
+            ("text", "classification"): "scratch_text:ScratchText",
+            ("text", "regression"): "scratch_text:ScratchTextRegressor",
+            ("image", "classification"): "scratch_image:ScratchImage",
+            ("image", "regression"): "scratch_image:ScratchImageRegressor",
+            ("table", "classification"): "scratch_table:ScratchTable",
+            ("table", "regression"): "scratch_table:ScratchTableRegressor",
+        },
+    ),
+    StrategySpec(
+        "probe",
+        "a linear model on frozen features",
+        "features",
+        ENCODED,
+        True,
+        "Alain & Bengio, ICLR workshop 2017",
+        {"classification": "probe:LinearProbe", "regression": "probe:LinearProbeRegressor"},
+    ),
+    StrategySpec(
+        "knn",
+        "the nearest labelled neighbours of frozen features",
+        "features",
+        ENCODED,
+        True,
+        "Cover & Hart, IEEE Trans. Information Theory 1967",
+        {"classification": "knn:KNearest", "regression": "knn:KNearestRegressor"},
+    ),
+    StrategySpec(
+        "prototypes",
+        "the nearest class mean of centred, normalised features",
+        "features",
+        ENCODED,
+        True,
+        "SimpleShot: Wang et al., arXiv:1911.04623 (2019)",
+        {"classification": "prototypes:Prototypes"},
+    ),
+)
+
+STRATEGIES: dict[str, StrategySpec] = {spec.name: spec for spec in _SPECS}
+
+
+def resolve(path: str) -> Any:
+    """Import the class that ``"module:Class"`` names in this room."""
+    module, name = path.split(":")
+    return getattr(importlib.import_module(f"headstart.strategies.{module}"), name)
+
+
+def _class_of(name: str, kind: Kind, modality: Modality) -> Any:
+    if name not in STRATEGIES:
+        raise UnknownNameError("strategy", name, STRATEGIES)
+    path = STRATEGIES[name].path(kind, modality)
+    if path is None:
+        able = [other for other, spec in STRATEGIES.items() if spec.supports(kind, modality)]
+        raise OptionError(
+            f"strategy {name!r} does not do {kind} of {modality} data",
+            allowed=able or "no strategy does",
+        )
+    return resolve(path)
+
+
+def make(
+    name: str, *, kind: Kind, modality: Modality, random_state: int | None = 0, **params: Any
+) -> Any:
+    """Make an unfitted estimator of a strategy.
+
+    Parameters
+    ----------
+    name : str
+        A name in ``STRATEGIES``.
+    kind : {"classification", "regression"}
+    modality : {"image", "text", "audio", "table"}
+    random_state : int or None
+        The seed; strategies without randomness do not take it.
+    **params
+        Parameters of the estimator.
+
+    Returns
+    -------
+    estimator
+        With ``fit``, ``predict``, ``to_state`` and, for classification, ``predict_proba``.
+
+    Raises
+    ------
+    UnknownNameError
+        The strategy, or a parameter, does not exist.
+    OptionError
+        The strategy does not do this kind of task on this modality.
+
+    Examples
+    --------
+    >>> from headstart import strategies
+    >>> strategies.make("knn", kind="classification", modality="text", n_neighbors=3)
+    KNearest(n_neighbors=3)
+    """
+    cls = _class_of(name, kind, modality)
+    known = inspect.signature(cls).parameters
+    for given in params:
+        if given not in known:
+            raise UnknownNameError(f"parameter of strategy {name!r}", given, known)
+    if "random_state" in known:
+        params["random_state"] = random_state
+    return cls(**params)
+
+
+def from_state(name: str, *, kind: Kind, modality: Modality, state: State) -> Any:
+    """Rebuild a fitted estimator from its state; it predicts bit-identically.
+
+    Parameters
+    ----------
+    name, kind, modality
+        As given to :func:`make`.
+    state : State
+        What the fitted estimator's ``to_state`` returned.
+
+    Raises
+    ------
+    UnknownNameError, OptionError
+        As :func:`make`.
+    """
+    return _class_of(name, kind, modality).from_state(state)
