@@ -6,7 +6,7 @@ Nothing here reads a file or imports torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -98,6 +98,19 @@ class Task:
     def n(self) -> int:
         """Number of items."""
         return len(self.ids)
+
+    def take(self, index: Sequence[int] | IntArray) -> Task:
+        """Return the items at ``index`` as a task of its own, without a test part."""
+        at = np.asarray(index, dtype=np.int64)
+        return replace(
+            self,
+            items=subset(self.items, at),
+            labels=None if self.labels is None else self.labels[at],
+            ids=tuple(self.ids[i] for i in at),
+            groups=self.groups[at],
+            domains=None if self.domains is None else self.domains[at],
+            test=None,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,75 @@
+# Everything a contributor runs. `make demo` and `make test` work on a fresh machine with
+# Python 3.11+, make and a package registry; they need the network only while they install.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+DEMO := demo-out
+WORKERS ?= auto
+OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
+
+.PHONY: demo test check format lint types contracts tests docs sources bench test-timm clean help
+
+help:            ## Show the targets.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'headstart needs Python 3.11 or newer: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@echo '== installing headstart into $(VENV)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@echo '== installing the tools of development'
+	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.sources: $(VENV)/.core src/headstart/sources/catalogue.json
+	@echo '== fetching the two default sources, once'
+	@$(BIN)/headstart sources install efficientnet-lite0 minilm
+	@touch $@
+
+sources: $(VENV)/.sources  ## Fetch the weights of the two default sources.
+
+demo: $(VENV)/.sources  ## Set everything up, then run the main job on real reviews, offline.
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@echo '== fetching the example reviews'
+	$(BIN)/headstart examples reviews -o $(DEMO)/reviews
+	@echo '== from here on without any network'
+	$(OFFLINE) $(BIN)/headstart fit $(DEMO)/reviews/reviews.csv --shots 16 -o $(DEMO)/model
+	$(OFFLINE) $(BIN)/headstart predict $(DEMO)/model \
+	  "A warm, funny and beautifully acted film." \
+	  "Two dull hours that I will never get back."
+
+test: tests  ## Set everything up and run the tests.
+
+tests: $(VENV)/.dev $(VENV)/.sources
+	@echo '== tests'
+	@$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests
+
+format: $(VENV)/.dev  ## Format the code.
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev
+	@echo '== format and lint' && $(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	@echo '== types' && $(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	@echo '== import contracts' && $(BIN)/lint-imports
+
+docs: $(VENV)/.dev $(VENV)/.sources
+	@echo '== README and docs: every command and example is executed'
+	@$(BIN)/python docs/run_examples.py
+
+check: lint types contracts tests docs  ## All that CI runs.
+
+bench: $(VENV)/.dev $(VENV)/.sources  ## Measure speed side by side with what people use today.
+	@$(PYTHON) benchmarks/run.py
+
+clean:           ## Remove what make made (never your weights or cached features).
+	@rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache

@@ -1,0 +1,28 @@
+"""``headstart cache``: what is cached, how large."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headstart.cli import options
+from headstart.cli.console import emit_json, out
+
+
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete the cached features.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Features are cached by content, so that nothing is computed twice. Weights stay."""
+    from headstart import encode
+
+    if clear:
+        encode.cache_clear()
+    info = encode.cache_info()
+    if json:
+        emit_json(info.to_json())
+        return
+    from headstart.cli.tables import cache_table
+
+    out().print(cache_table(info))

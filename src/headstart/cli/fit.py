@@ -1,0 +1,85 @@
+"""``headstart fit``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.cli import options
+from headstart.cli.console import ConsoleReporter, emit_json, out
+
+
+def fit(
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Class folders, or a file.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="MODEL", help="Where the model is saved.")
+    ],
+    label: options.Label = None,
+    text: options.Text = None,
+    path: options.PathColumn = None,
+    group: options.Group = None,
+    test: Annotated[
+        str | None, typer.Option("--test", metavar="DATA", help="The part that judges.")
+    ] = None,
+    modality: options.Modality = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME", help="A pretrained source; repeatable."),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option("--strategy", metavar="NAME", help="A way to transfer; repeatable."),
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option("--shots", metavar="N", help="Train on N labels a class; the rest judge."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="NAME", help="What counts.")
+    ] = None,
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="Put the source's weights into the model.")
+    ] = False,
+    allow_unreadable: options.Unreadable = 0.05,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """DATA is a folder with a sub-folder a class, or a CSV, TSV, JSON Lines or Parquet file.
+
+    Transfer is compared with not transferring on items that neither has seen, and never handed
+    back when it is not better.
+    """
+    with ConsoleReporter(quiet=quiet) as reporter:
+        from headstart import bundle, transfer
+
+        bundle.check_target(output)
+        result = transfer.fit(
+            data,
+            label=label,
+            text=text,
+            path=path,
+            group=group,
+            test=test,
+            modality=modality,
+            source=source,
+            strategy=strategy,
+            shots=shots,
+            metric=metric,
+            seed=seed,
+            allow_unreadable=allow_unreadable,
+            reporter=reporter,
+        )
+        result.save(output, standalone=standalone, overwrite=True)
+    if json:
+        emit_json(result.to_json() | {"model": str(output)})
+        return
+    from headstart.cli.tables import result_table
+
+    console = out()
+    for block in result_table(result, str(output)):
+        console.print(block)

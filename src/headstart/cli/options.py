@@ -1,0 +1,43 @@
+"""The options that several verbs share, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object on stdout.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")]
+Seed = Annotated[
+    int, typer.Option("--seed", help="Same seed: same numbers.", min=0)
+]
+Label = Annotated[str | None, typer.Option("--label", help="The label column.", metavar="COL")]
+Text = Annotated[str | None, typer.Option("--text", help="The text column.", metavar="COL")]
+PathColumn = Annotated[
+    str | None, typer.Option("--path", help="The column of file paths.", metavar="COL")
+]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="COL",
+        help="Column whose equal values stay together (a patient, a slide, a film). "
+        "For a folder: a regular expression searched in each file's path.",
+    ),
+]
+Modality = Annotated[
+    str | None, typer.Option("--modality", help="image, text or table.", metavar="NAME")
+]
+Unreadable = Annotated[
+    float,
+    typer.Option(
+        "--allow-unreadable",
+        min=0.0,
+        max=1.0,
+        help="Share of items that may be unreadable.",
+    ),
+]
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model saved by fit.")]

@@ -1,0 +1,144 @@
+"""What people read at the end of a verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from headstart.core.types import Score
+    from headstart.data import CheckReport, Example
+    from headstart.encode import CacheInfo
+    from headstart.result import Result
+    from headstart.sources import SourceCard
+
+COLOURS = {"positive": "green", "negative": "red", "none": "yellow", "inconclusive": "yellow"}
+MARKS = {"error": "[red]error[/red]", "warning": "[yellow]warning[/yellow]", "info": "info"}
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def result_table(result: Result, model: str) -> Iterator[RenderableType]:
+    """Yield the blocks that end ``fit``: candidates, the choice, the gain, what to try next."""
+    yield ""
+    table = _table(
+        "candidate",
+        f">{result.metric} out of fold",
+        ">95 % interval",
+        ">seconds",
+        "",
+        title=f"Candidates, compared on the training part ({result.task.n:,} items)",
+    )
+    for candidate in sorted(
+        result.candidates, key=lambda found: result.rank(found), reverse=True
+    ):
+        estimate, interval = _split(candidate.score)
+        mark = "<- chosen" if candidate.status == "chosen" else candidate.reason
+        style = "bold" if candidate.status == "chosen" else ""
+        table.add_row(
+            candidate.name, estimate, interval, f"{candidate.seconds:.1f}", escape(mark), style=style
+        )
+    yield table
+    yield ""
+    judged = _table(
+        "", f">{result.metric}", ">95 % interval", title=f"Judged on {result.judged_by}"
+    )
+    for name, score in result.judged_scores():
+        estimate, interval = _split(score)
+        bold = "bold" if name == result.chosen.name else ""
+        judged.add_row(name, estimate, interval, style=bold)
+    yield judged
+    yield ""
+    colour = COLOURS[result.gain.verdict]
+    yield Text.from_markup(f"[bold {colour}]{escape(result.headline())}[/bold {colour}]")
+    for line in result.advice():
+        yield Text(line)
+    yield Text(f"model: {model}    took {result.seconds:.0f} s    seed {result.seed}", style="dim")
+
+
+def _split(score: Score | None) -> tuple[str, str]:
+    if score is None:
+        return "-", "-"
+    return f"{score.estimate:.3f}", f"[{score.low:.3f}, {score.high:.3f}]".replace("[", r"\[")
+
+
+def check_table(report: CheckReport) -> Iterator[RenderableType]:
+    """Yield the findings of ``check``, worst first."""
+    if not report.findings:
+        yield Text("Nothing wrong was found.", style="green")
+        return
+    table = _table("", "what", ">how many", "items", "what to do")
+    for finding in report.findings:
+        shown = ", ".join(finding.items[:5]) + (" ..." if finding.count > 5 else "")
+        table.add_row(
+            MARKS[finding.severity],
+            escape(finding.text),
+            f"{finding.count:,}",
+            escape(shown),
+            escape(finding.advice),
+        )
+    yield table
+
+
+def sources_table(cards: Sequence[SourceCard], installed: Callable[[str], bool]) -> Table:
+    """Return the catalogue as a table."""
+    table = _table(
+        "name", "for", "pretrained on", ">parameters", ">MB", ">dim", "licence", "installed"
+    )
+    for card in cards:
+        table.add_row(
+            card.name,
+            card.modality,
+            escape(card.pretrained_on),
+            f"{card.parameters / 1e6:.1f} M",
+            f"{card.size_mb:.0f}",
+            str(card.dim),
+            escape(card.licence),
+            "yes" if installed(card.name) else "no",
+        )
+    return table
+
+
+def examples_table(examples: Mapping[str, Example]) -> Table:
+    """Return the example data sets as a table."""
+    table = _table("name", "for", "what", "licence", "try")
+    for name, example in examples.items():
+        table.add_row(
+            name,
+            example.modality,
+            escape(example.title),
+            escape(example.licence),
+            escape(example.command),
+        )
+    return table
+
+
+def cache_table(info: CacheInfo) -> Table:
+    """Return what is cached as a table."""
+    table = _table("cached", ">entries", ">MB", title=str(info.path))
+    for name, (entries, size) in info.by_source.items():
+        table.add_row(name, f"{entries:,}", f"{size / 1e6:.1f}")
+    table.add_row("all", f"{info.entries:,}", f"{info.bytes / 1e6:.1f}", style="bold")
+    return table
+
+
+def evaluation_table(measured: Mapping[str, Any]) -> Table:
+    """Return a model's measures as a table."""
+    table = _table("metric", ">estimate", ">95 % interval", title=f"{measured['n']:,} items")
+    interval = f"\\[{measured['low']:.3f}, {measured['high']:.3f}]"
+    table.add_row(str(measured["metric"]), f"{measured['estimate']:.3f}", interval, style="bold")
+    for name in ("accuracy", "macro_f1", "rmse", "r2"):
+        if name in measured and name != measured["metric"]:
+            table.add_row(name, f"{measured[name]:.3f}", "")
+    return table

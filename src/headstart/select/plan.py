@@ -1,0 +1,140 @@
+"""Which candidates take part: sources x strategies, gated by what is known, each gate with its why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headstart import sources as source_room
+from headstart.core.errors import OptionError, UnknownNameError
+from headstart.core.types import Decision, Kind, Modality
+from headstart.select.race import Entry
+from headstart.strategies import STRATEGIES
+
+MAJORITY = Entry("majority")
+SCRATCH = Entry("scratch")
+BASELINES = (MAJORITY, SCRATCH)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The candidates of a race.
+
+    Parameters
+    ----------
+    transfers : tuple of Entry
+        Transfer candidates, cheapest and safest first.
+    guarded : bool
+        Whether scratch may be handed back in place of transfer.
+    decisions : tuple of Decision
+    """
+
+    transfers: tuple[Entry, ...]
+    guarded: bool
+    decisions: tuple[Decision, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All that race: the two baselines first."""
+        return (*BASELINES, *self.transfers)
+
+
+def plan(
+    modality: Modality,
+    kind: Kind,
+    *,
+    source: str | Sequence[str] | None = None,
+    strategy: str | Sequence[str] | None = None,
+) -> Plan:
+    """Return the candidates for a task.
+
+    Parameters
+    ----------
+    modality : {"image", "text", "table"}
+    kind : {"classification", "regression"}
+    source, strategy : str or sequence of str, optional
+        What the user named; the defaults for the modality otherwise.
+
+    Raises
+    ------
+    UnknownNameError
+        A strategy that does not exist.
+    OptionError
+        A strategy that cannot be used on this kind of task, or a source of another modality.
+    """
+    named = _listed(strategy)
+    for name in named:
+        if name not in STRATEGIES:
+            raise UnknownNameError("strategy", name, STRATEGIES)
+    fit_for = [name for name, spec in STRATEGIES.items() if spec.fits(modality, kind)]
+    for name in named:
+        if name not in fit_for:
+            raise OptionError(
+                f"the strategy {name!r} cannot be used for {kind} on {modality} data",
+                where="--strategy",
+                allowed=fit_for,
+            )
+    wanted = named or fit_for
+    decisions: list[Decision] = []
+    chosen_sources = _sources(modality, _listed(source), decisions)
+    transfers = tuple(
+        Entry(name, from_source)
+        for from_source in chosen_sources
+        for name in wanted
+        if STRATEGIES[name].uses_source
+    )
+    if named and not transfers and any(STRATEGIES[name].uses_source for name in named):
+        raise OptionError(
+            f"no source is at hand for {modality} data, and {', '.join(named)} need one",
+            where="--strategy",
+            hint="name one with --source, or leave --strategy out to train from scratch",
+        )
+    guarded = not named or "scratch" in named or not transfers
+    if not guarded:
+        decisions.append(
+            Decision(
+                f"{', '.join(named)} will be handed back",
+                "named with --strategy, so the guard only advises",
+                "add --strategy scratch, or name none, and the guard decides",
+            )
+        )
+    return Plan(transfers, guarded, tuple(decisions))
+
+
+def _listed(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
+
+
+def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]) -> list[str]:
+    """Return the names of the sources that race; say why they, or why none."""
+    if named:
+        for name in named:
+            card = source_room.card(name)
+            if card.modality != modality:
+                raise OptionError(
+                    f"the source {name!r} is for {card.modality} data, this is {modality} data",
+                    where="--source",
+                    allowed=[found.name for found in source_room.search(modality=modality)],
+                )
+        return list(named)
+    default = source_room.default_source(modality)
+    if default is None:
+        decisions.append(
+            Decision(
+                "no transfer is tried",
+                f"headstart has no pretrained source for {modality} data; "
+                "the model is trained from scratch on your labels",
+                "bring a source of your own with --source",
+            )
+        )
+        return []
+    decisions.append(
+        Decision(
+            f"source {default}",
+            f"the default for {modality} data",
+            "--source NAME; `headstart sources` lists the others",
+        )
+    )
+    return [default]

@@ -1,0 +1,139 @@
+"""The race: every candidate predicts each training item out of fold, on the same folds.
+
+Nothing is chosen here; the predictions are what ``choose``, ``guard`` and ``corrected`` look at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart import strategies
+from headstart.core.errors import HeadstartError
+from headstart.core.types import SILENT, AnyArray, IntArray, Kind, Modality, Reporter, subset
+from headstart.evaluate import Predictions
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate that takes part: a strategy, and the source it uses (None for none)."""
+
+    strategy: str
+    source: str | None = None
+
+    @property
+    def name(self) -> str:
+        """``source + strategy``, or the strategy alone."""
+        return f"{self.source} + {self.strategy}" if self.source else self.strategy
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the race saw of a candidate: its out-of-fold predictions, or why it has none."""
+
+    entry: Entry
+    predictions: Predictions | None
+    seconds: float
+    failure: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """What all candidates share.
+
+    Parameters
+    ----------
+    inputs : mapping of source name (None for the items themselves) to length-n inputs
+    labels : ndarray of shape (n,)
+    classes : tuple of str
+        Empty for regression.
+    kind, modality : str
+    seed : int
+    """
+
+    inputs: Mapping[str | None, Any]
+    labels: AnyArray
+    classes: tuple[str, ...]
+    kind: Kind
+    modality: Modality
+    seed: int
+
+
+def fit_one(entry: Entry, field: Field, index: IntArray | None = None) -> Any:
+    """Fit a candidate on the items at ``index`` (all by default) and return the estimator."""
+    inputs, labels = field.inputs[entry.source], field.labels
+    if index is not None:
+        inputs, labels = subset(inputs, index), labels[index]
+    estimator = strategies.make(
+        entry.strategy, kind=field.kind, modality=field.modality, random_state=field.seed
+    )
+    return estimator.fit(inputs, labels)
+
+
+def predict_one(estimator: Any, inputs: Any, classes: tuple[str, ...]) -> Predictions:
+    """Predict with a fitted estimator; probabilities are aligned to all ``classes``."""
+    if not classes:
+        return Predictions(labels=np.asarray(estimator.predict(inputs), dtype=np.float64))
+    found = np.asarray(estimator.predict_proba(inputs), dtype=np.float64)
+    known = {label: column for column, label in enumerate(classes)}
+    probabilities = np.zeros((len(found), len(classes)))
+    columns = [known[str(label)] for label in estimator.classes_]
+    probabilities[:, columns] = found
+    labels = np.asarray(estimator.predict(inputs)).astype(str).astype(object)
+    return Predictions(labels=labels, probabilities=probabilities, classes=classes)
+
+
+def race(
+    entries: Sequence[Entry],
+    field: Field,
+    folds: Sequence[tuple[IntArray, IntArray]],
+    *,
+    reporter: Reporter = SILENT,
+) -> list[Outcome]:
+    """Return each candidate's out-of-fold predictions, in the order of the folds' test items.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    field : Field
+    folds : sequence of (train, test) index arrays
+        The same for every candidate, so that comparisons are paired.
+
+    Returns
+    -------
+    list of Outcome
+        Row ``i`` of each predictions object belongs to item ``concatenate(tests)[i]``.
+    """
+    outcomes: list[Outcome] = []
+    total = len(entries) * len(folds)
+    for position, entry in enumerate(entries):
+        started = time.perf_counter()
+        pieces: list[Predictions] = []
+        failure = ""
+        for number, (train, test) in enumerate(folds):
+            try:
+                estimator = fit_one(entry, field, train)
+                inputs = subset(field.inputs[entry.source], test)
+                pieces.append(predict_one(estimator, inputs, field.classes))
+            except HeadstartError as error:
+                failure = str(error)
+                break
+            done = position * len(folds) + number + 1
+            reporter.progress("racing candidates", done, total, "fits")
+        predictions = None if failure else concatenate(pieces)
+        outcomes.append(Outcome(entry, predictions, time.perf_counter() - started, failure))
+    return outcomes
+
+
+def concatenate(pieces: Sequence[Predictions]) -> Predictions:
+    """Join predictions of several parts, one after another."""
+    labels = np.concatenate([piece.labels for piece in pieces])
+    first = pieces[0]
+    if first.probabilities is None:
+        return Predictions(labels=labels)
+    rows = [piece.probabilities for piece in pieces if piece.probabilities is not None]
+    return Predictions(labels=labels, probabilities=np.concatenate(rows), classes=first.classes)
