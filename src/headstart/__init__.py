@@ -1,1 +1,78 @@
-"""Transfer learning that proves it helped."""
+"""Transfer learning that proves it helped.
+
+>>> import headstart as hs
+>>> result = hs.fit("photos/")                 # doctest: +SKIP
+>>> print(result.gain)                         # doctest: +SKIP
++0.183 [0.121, 0.244] over scratch: positive transfer
+>>> result.save("model")                       # doctest: +SKIP
+>>> hs.load("model").predict(["a.jpg"])        # doctest: +SKIP
+
+Importing headstart is light: a room is loaded when one of its names is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from headstart._version import __version__
+
+if TYPE_CHECKING:
+    from headstart import bundle, data, encode, evaluate, select, sources, strategies
+    from headstart.bundle import Bundle, load
+    from headstart.core import errors
+    from headstart.core.types import Candidate, Decision, Features, Gain, Score, Task
+    from headstart.result import Result
+    from headstart.transfer import check, fit
+
+__all__ = [
+    "Bundle",
+    "Candidate",
+    "Decision",
+    "Features",
+    "Gain",
+    "Result",
+    "Score",
+    "Task",
+    "__version__",
+    "bundle",
+    "check",
+    "data",
+    "encode",
+    "errors",
+    "evaluate",
+    "fit",
+    "load",
+    "select",
+    "sources",
+    "strategies",
+]
+
+_ROOMS = ("bundle", "data", "encode", "evaluate", "select", "sources", "strategies")
+_HOMES = {
+    "Bundle": "bundle",
+    "load": "bundle",
+    "Candidate": "core.types",
+    "Decision": "core.types",
+    "Features": "core.types",
+    "Gain": "core.types",
+    "Score": "core.types",
+    "Task": "core.types",
+    "Result": "result",
+    "check": "transfer",
+    "fit": "transfer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"headstart.{name}")
+    if name == "errors":
+        return import_module("headstart.core.errors")
+    if name in _HOMES:
+        return getattr(import_module(f"headstart.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

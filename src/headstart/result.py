@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from headstart import bundle
-from headstart.core.types import AnyArray, Candidate, Decision, Gain, Score, Task
+from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,9 +21,9 @@ class Result:
     ----------
     task : Task
         What it was trained on.
+    metric : str
     judged_by : str
         Which items judged, in words.
-    metric : str
     chosen : Candidate
         What is handed back.
     score : Score
@@ -40,13 +42,13 @@ class Result:
         Every automatic decision, in the order made.
     seconds : float
     seed : int
-    model : Bundle
-        Predicts; ``save`` writes it.
+    contents : BundleContents
+        The fitted model as data.
     """
 
     task: Task
-    judged_by: str
     metric: str
+    judged_by: str
     chosen: Candidate
     score: Score
     majority: Score
@@ -59,3 +61,127 @@ class Result:
     seconds: float
     seed: int
     contents: bundle.BundleContents
+
+    @cached_property
+    def model(self) -> bundle.Bundle:
+        """The model, ready to predict."""
+        return bundle.in_memory(self.contents)
+
+    def predict(self, items: Any) -> AnyArray:
+        """Return the predicted label of each item: texts, images, or the rows of a table."""
+        return self.model.predict(items)
+
+    def predict_proba(self, items: Any) -> FloatArray:
+        """Return the probability of each class, in the order of ``task.classes``."""
+        return self.model.predict_proba(items)
+
+    def save(
+        self, path: str | Path, *, standalone: bool = False, overwrite: bool = False
+    ) -> Path:
+        """Write the model as a bundle: a directory of JSON and safetensors.
+
+        Parameters
+        ----------
+        path : path
+            The directory; it appears whole or not at all.
+        standalone : bool
+            Put the source's weights into it, so that it needs nothing else.
+        overwrite : bool
+            Replace a bundle that is there. Another kind of file or directory is never replaced.
+
+        Raises
+        ------
+        BundleError
+            Where the path is taken.
+        """
+        contents = replace(self.contents, standalone=standalone)
+        return bundle.save(path, contents, overwrite=overwrite)
+
+    def judged_scores(self) -> list[tuple[str, Score]]:
+        """Return what was judged, by name: the best transfer candidate and the baselines."""
+        rows = [("scratch", self.scratch), ("majority", self.majority)]
+        if self.transfer is not None and self.transfer_score is not None:
+            rows.insert(0, (self.transfer.name, self.transfer_score))
+        return rows
+
+    def headline(self) -> str:
+        """Return the sentence that matters: what transfer is worth here."""
+        if self.transfer is None:
+            return "No transfer was tried: you get the model trained from scratch on your labels."
+        where = self.transfer.name
+        size, interval = _amount(self.gain)
+        kept = self.chosen.strategy != "scratch"
+        sentences = {
+            "positive": f"Positive transfer: {where} is worth {size} {interval} over scratch.",
+            "negative": f"Negative transfer: {where} costs {size} {interval} against scratch.",
+            "none": f"No difference that matters: {where} against scratch is {size} {interval}.",
+            "inconclusive": f"Inconclusive: {where} against scratch is {size} {interval}.",
+        }
+        end = f"You get {self.chosen.name}." if kept else "You get scratch."
+        return f"{sentences[self.gain.verdict]} {end}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain values: what ``headstart fit --json`` prints."""
+        return {
+            "task": {
+                "modality": self.task.modality,
+                "kind": self.task.kind,
+                "n": self.task.n,
+                "classes": list(self.task.classes),
+                "label": self.task.label_name,
+                "skipped": [asdict(item) for item in self.task.skipped],
+            },
+            "judged_by": self.judged_by,
+            "chosen": {"source": self.chosen.source, "strategy": self.chosen.strategy},
+            "score": asdict(self.score),
+            "baselines": {"majority": asdict(self.majority), "scratch": asdict(self.scratch)},
+            "transfer": None
+            if self.transfer is None or self.transfer_score is None
+            else {
+                "source": self.transfer.source,
+                "strategy": self.transfer.strategy,
+                **asdict(self.transfer_score),
+            },
+            "gain": asdict(self.gain),
+            "candidates": [_candidate(candidate) for candidate in self.candidates],
+            "curve": [],
+            "label_multiplier": None,
+            "decisions": [str(decision) for decision in self.decisions],
+            "seed": self.seed,
+            "seconds": round(self.seconds, 2),
+        }
+
+    def __str__(self) -> str:
+        """Return the headline."""
+        return self.headline()
+
+
+def _amount(gain: Gain) -> tuple[str, str]:
+    """Return a gain in the words of its metric: points for shares, units for errors."""
+    if gain.metric in ("rmse", "mae", "log_loss"):
+        return f"{gain.estimate:+.3f} {gain.metric}", f"[{gain.low:+.3f}, {gain.high:+.3f}]"
+    shown = [f"{100 * value:+.1f}" for value in (gain.estimate, gain.low, gain.high)]
+    return f"{shown[0]} points of {gain.metric}", f"[{shown[1]}, {shown[2]}]"
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    score = candidate.score
+    return {
+        "source": candidate.source,
+        "strategy": candidate.strategy,
+        "estimate": math.nan if score is None else score.estimate,
+        "low": math.nan if score is None else score.low,
+        "high": math.nan if score is None else score.high,
+        "seconds": round(candidate.seconds, 3),
+        "status": candidate.status,
+        "reason": candidate.reason,
+    }
+
+
+def ranked(candidates: Sequence[Candidate], *, less_is_better: bool) -> list[Candidate]:
+    """Return the candidates, best out-of-fold score first; those without a score last."""
+    sign = 1 if less_is_better else -1
+    return sorted(
+        candidates,
+        key=lambda one: (one.score is None, sign * one.score.estimate if one.score else 0.0),
+    )

@@ -24,9 +24,9 @@ def evaluate(
 ) -> None:
     """The score carries its 95 % interval, over groups where --group is given."""
     with ConsoleReporter(quiet=quiet) as reporter:
-        from headstart import transfer
+        from headstart import serve
 
-        measured = transfer.evaluate_model(
+        measured = serve.evaluate_model(
             model,
             data,
             label=label,

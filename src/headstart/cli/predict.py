@@ -28,13 +28,13 @@ def predict(
 ) -> None:
     """Writes CSV: input, label, confidence, abstained, p_<class>. Unreadable inputs are named."""
     with ConsoleReporter(quiet=quiet) as reporter:
-        from headstart import transfer
+        from headstart import serve
 
-        frame, skipped = transfer.predict_inputs(
+        frame, skipped = serve.predict_inputs(
             model, inputs, text=text, path=path, reporter=reporter
         )
     if output is not None:
-        transfer.write_csv(frame, output)
+        serve.write_csv(frame, output)
         reporter.say(f"{len(frame):,} predictions written to {output}")
     if json:
         rows = frame.to_dict(orient="records")

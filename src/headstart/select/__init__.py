@@ -5,5 +5,26 @@ from __future__ import annotations
 from headstart.select.choose import Choice, choose
 from headstart.select.corrected import Corrected, corrected
 from headstart.select.guard import Guarded, guard, veto
+from headstart.select.plan import BASELINES, MAJORITY, SCRATCH, Plan, plan
+from headstart.select.race import Entry, Field, Outcome, fit_one, predict_one, race
 
-__all__ = ["Choice", "Corrected", "Guarded", "choose", "corrected", "guard", "veto"]
+__all__ = [
+    "BASELINES",
+    "MAJORITY",
+    "SCRATCH",
+    "Choice",
+    "Corrected",
+    "Entry",
+    "Field",
+    "Guarded",
+    "Outcome",
+    "Plan",
+    "choose",
+    "corrected",
+    "fit_one",
+    "guard",
+    "plan",
+    "predict_one",
+    "race",
+    "veto",
+]

@@ -14,6 +14,7 @@ from headstart.strategies import STRATEGIES
 MAJORITY = Entry("majority")
 SCRATCH = Entry("scratch")
 BASELINES = (MAJORITY, SCRATCH)
+FEW_LABELS_DEFAULT = "probe"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,17 @@ class Plan:
     def entries(self) -> tuple[Entry, ...]:
         """All that race: the two baselines first."""
         return (*BASELINES, *self.transfers)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that take part, each once."""
+        return tuple(dict.fromkeys(entry.source for entry in self.transfers if entry.source))
+
+    @property
+    def default(self) -> Entry:
+        """What is taken where nothing can be cross-validated: the probe, else the first."""
+        probes = [entry for entry in self.transfers if entry.strategy == FEW_LABELS_DEFAULT]
+        return (probes or list(self.transfers))[0]
 
 
 def plan(
@@ -66,7 +78,7 @@ def plan(
     for name in named:
         if name not in STRATEGIES:
             raise UnknownNameError("strategy", name, STRATEGIES)
-    fit_for = [name for name, spec in STRATEGIES.items() if spec.fits(modality, kind)]
+    fit_for = [name for name, spec in STRATEGIES.items() if spec.supports(kind, modality)]
     for name in named:
         if name not in fit_for:
             raise OptionError(

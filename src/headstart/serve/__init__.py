@@ -1,0 +1,7 @@
+"""The serve room: a bundle and a request in, predictions out. It trains nothing."""
+
+from __future__ import annotations
+
+from headstart.serve.batch import evaluate_model, predict_inputs, write_csv
+
+__all__ = ["evaluate_model", "predict_inputs", "write_csv"]

@@ -1,0 +1,125 @@
+"""A saved model on many items at once: predictions as a table, and its score on labelled data."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart import bundle
+from headstart import data as data_room
+from headstart.core.errors import DataError, OptionError
+from headstart.core.types import SILENT, Reporter, Skipped
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict_inputs(
+    model: str | Path,
+    inputs: Sequence[str],
+    *,
+    text: str | None = None,
+    path: str | None = None,
+    reporter: Reporter = SILENT,
+) -> tuple[pd.DataFrame, tuple[Skipped, ...]]:
+    """Predict files, folders, tables of items, or literal texts.
+
+    Parameters
+    ----------
+    model : path
+        A bundle.
+    inputs : sequence of str
+        Files, folders, CSV-like files, or texts for a model of texts.
+    text, path : str, optional
+        The column of a CSV-like file that holds the texts or the file paths.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``input``, ``label``, ``confidence``, ``abstained``, then ``p_<class>``.
+    tuple of Skipped
+        What could not be read, each with its reason.
+
+    Raises
+    ------
+    BundleError, DataError, SourceError
+    """
+    loaded = bundle.load(model)
+    columns = loaded.columns_needed
+    items, ids, skipped = data_room.read_inputs(
+        list(inputs), modality=loaded.modality, text=text, path=path, columns=columns
+    )
+    for item in skipped:
+        reporter.say(f"left out {item.item}: {item.reason}")
+    if not ids:
+        raise DataError(
+            "nothing could be read",
+            where=", ".join(inputs),
+            hint="see the reasons above" if skipped else None,
+        )
+    return loaded.predict_frame(items, ids=ids), tuple(skipped)
+
+
+def evaluate_model(
+    model: str | Path,
+    data: Any,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    path: str | None = None,
+    group: str | None = None,
+    allow_unreadable: float = 0.05,
+    seed: int = 0,
+    reporter: Reporter = SILENT,
+) -> dict[str, Any]:
+    """Measure a saved model on labelled data.
+
+    Returns
+    -------
+    dict
+        ``metric``, ``estimate``, ``low``, ``high``, ``n`` and further measures by kind of task.
+
+    Raises
+    ------
+    BundleError, DataError, SourceError
+        DataError also for labels the model does not know.
+    """
+    loaded = bundle.load(model)
+    task = data_room.read(
+        data,
+        label=label if label is not None else loaded.label_of(data),
+        text=text,
+        path=path,
+        group=group,
+        modality=loaded.modality,
+        kind=loaded.kind,
+        allow_unreadable=allow_unreadable,
+        reporter=reporter,
+    )
+    return loaded.evaluate(task, seed=seed)
+
+
+def write_csv(frame: pd.DataFrame, target: str | Path) -> Path:
+    """Write predictions as CSV, whole or not at all.
+
+    Raises
+    ------
+    OptionError
+        Where the file cannot be written.
+    """
+    target = Path(target)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            frame.to_csv(file, index=False, lineterminator="\n")
+        Path(name).replace(target)
+    except OSError as error:
+        raise OptionError(
+            f"the predictions cannot be written ({error.strerror})",
+            where=str(target),
+            hint="name a file in a directory that exists and that you may write to",
+        ) from error
+    return target
