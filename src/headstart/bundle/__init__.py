@@ -1,1 +1,45 @@
-"""The bundle room."""
+"""The model on disk: a directory of JSON and safetensors. No pickle, no training, no code in files.
+
+``save`` writes one, ``load`` verifies and opens one; a ``Bundle`` predicts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.bundle.columns import Column, columns_of
+    from headstart.bundle.contents import BundleContents
+    from headstart.bundle.model import Bundle
+    from headstart.bundle.read import load
+    from headstart.bundle.write import check_target, in_memory, save
+
+__all__ = [
+    "Bundle",
+    "BundleContents",
+    "Column",
+    "check_target",
+    "columns_of",
+    "in_memory",
+    "load",
+    "save",
+]
+
+_HOMES = {
+    "Bundle": "model",
+    "BundleContents": "contents",
+    "Column": "columns",
+    "check_target": "write",
+    "columns_of": "columns",
+    "in_memory": "write",
+    "load": "read",
+    "save": "write",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"headstart.bundle.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'headstart.bundle' has no attribute {name!r}")

@@ -1,0 +1,304 @@
+"""The manifest: what a bundle says of itself, checked field by field.
+
+The last field, ``digest``, is the sha256 of all bytes before it. It catches damage to the manifest
+as ``files`` catches damage to everything else; it is no signature and stops no forger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
+
+from headstart.bundle.codec import from_json, plain, to_json
+from headstart.bundle.columns import COLUMN_TYPES, Column
+from headstart.core.errors import BundleCorruptError, BundleError, BundleVersionError
+from headstart.core.types import Kind, Modality
+
+SCHEMA = 1
+FORMAT = "headstart-bundle"
+MANIFEST = "manifest.json"
+MODEL = "model.safetensors"
+STATE = "state.json"
+GOLDEN = "golden.json"
+GOLDEN_ARRAYS = "golden.safetensors"
+SOURCE = "source.safetensors"
+TOKENIZER = "tokenizer.json"
+REQUIRED = frozenset([MODEL, STATE, GOLDEN, GOLDEN_ARRAYS])
+OPTIONAL = frozenset([SOURCE, TOKENIZER])
+MAX_MANIFEST = 1_000_000  # bytes
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TAIL = re.compile(rb'\A(?P<body>.*"digest": ")(?P<digest>[0-9a-f]{64})"\n\}\n\Z', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What the manifest says of a file: its size in bytes and its sha256."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """The source a bundle was made with: its card, and whether its weights lie in the bundle."""
+
+    name: str
+    weights_sha256: str
+    licence: str
+    standalone: bool
+    card: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    Parameters
+    ----------
+    headstart : str
+        The version that wrote it.
+    kind, modality, strategy, metric, label_name : str
+    classes : tuple of str
+        Sorted; empty for regression.
+    columns : tuple of Column
+        The feature columns of a table; empty otherwise.
+    input : mapping
+        How an item is read: the source's input, or ``side`` for images without a source.
+    source : SourceRecord or None
+    result : mapping
+        Score, gain, baselines, decisions and candidates as measured, for people and reports.
+    fingerprint : str
+        sha256 over the training items and labels.
+    n : int
+        Number of training items.
+    versions : mapping
+        Of the libraries that made it.
+    files : mapping of name to FileRecord
+    digest : str
+        sha256 of the manifest before this field: the identity of the whole bundle.
+    """
+
+    headstart: str
+    kind: Kind
+    modality: Modality
+    strategy: str
+    metric: str
+    label_name: str
+    classes: tuple[str, ...]
+    columns: tuple[Column, ...]
+    input: Mapping[str, Any]
+    source: SourceRecord | None
+    result: Mapping[str, Any]
+    fingerprint: str
+    n: int
+    versions: Mapping[str, str]
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    digest: str = ""
+
+
+def dump(manifest: Manifest) -> bytes:
+    """Write a manifest; its digest is computed here.
+
+    Raises
+    ------
+    BundleError
+        When it would be larger than 1 MB.
+    """
+    fields = asdict(manifest)
+    del fields["digest"]
+    whole = {"format": FORMAT, "schema": SCHEMA, **plain(fields, MANIFEST), "digest": "0" * 64}
+    match = _TAIL.match(to_json(whole))
+    assert match is not None
+    body = match["body"]
+    raw = body + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
+    if len(raw) > MAX_MANIFEST:
+        raise BundleError(
+            "too much to say about this model: its manifest is larger than 1 MB",
+            got=f"{len(raw)} bytes for {len(manifest.classes)} classes and "
+            f"{len(manifest.columns)} columns",
+            hint="use fewer or shorter class and column names",
+        )
+    return raw
+
+
+def parse(raw: bytes) -> Manifest:
+    """Read a manifest, strictly.
+
+    Raises
+    ------
+    BundleVersionError
+        A newer headstart wrote it.
+    BundleCorruptError
+        It is not exactly what ``dump`` writes.
+    """
+    if len(raw) > MAX_MANIFEST:
+        raise BundleCorruptError("larger than 1 MB", where=MANIFEST, got=len(raw))
+    top = from_json(raw, MANIFEST)
+    if top.pop("format", None) != FORMAT:
+        raise BundleCorruptError("not the manifest of a headstart bundle", where=MANIFEST)
+    schema = _Reader(top, MANIFEST).take("schema", int)
+    if schema > SCHEMA:
+        raise BundleVersionError(
+            "written by a newer headstart",
+            where=MANIFEST,
+            got=f"schema {schema}",
+            allowed=f"schema {SCHEMA}",
+            hint="pip install --upgrade headstart",
+        )
+    match = _TAIL.match(raw)
+    if match is None or hashlib.sha256(match["body"]).hexdigest().encode() != match["digest"]:
+        raise BundleCorruptError("the manifest was changed after it was written", where=MANIFEST)
+    if schema != SCHEMA:
+        raise BundleCorruptError("no such schema", where=MANIFEST, got=schema, allowed=f"{SCHEMA}")
+    manifest = _manifest(_Reader(top, MANIFEST))
+    _agree(manifest)
+    return manifest
+
+
+class _Reader:
+    """Takes the fields of a JSON object one by one, each of a known type, and leaves none over."""
+
+    def __init__(self, found: Mapping[str, Any], where: str) -> None:
+        self.rest, self.where = dict(found), where
+
+    def take(self, name: str, of: type) -> Any:
+        if name not in self.rest:
+            raise BundleCorruptError(f"the field {name!r} is missing", where=self.where)
+        value = self.rest.pop(name)
+        if of is float and type(value) is int:
+            value = float(value)
+        if type(value) is not of:
+            raise BundleCorruptError(
+                f"the field {name!r} is of the wrong type",
+                where=self.where,
+                got=type(value).__name__,
+                allowed=of.__name__,
+            )
+        return value
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> Any:
+        value = self.take(name, str)
+        if value not in allowed:
+            raise BundleCorruptError(
+                f"the field {name!r} is none of the known values",
+                where=self.where,
+                got=value,
+                allowed=allowed,
+            )
+        return value
+
+    def count(self, name: str) -> int:
+        value = self.take(name, int)
+        if value < 0:
+            raise BundleCorruptError(f"{name!r} is negative", where=self.where, got=value)
+        return int(value)
+
+    def sha256(self, name: str) -> str:
+        value = self.take(name, str)
+        if not _SHA256.fullmatch(value):
+            raise BundleCorruptError(f"{name!r} is not a sha256", where=self.where, got=value)
+        return str(value)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        value = self.take(name, list)
+        if not all(isinstance(part, str) for part in value):
+            raise BundleCorruptError(f"{name!r} holds something else than text", where=self.where)
+        return tuple(value)
+
+    def done(self) -> None:
+        if self.rest:
+            raise BundleCorruptError(
+                "there are fields that nobody knows", where=self.where, got=sorted(self.rest)
+            )
+
+
+def _manifest(reader: _Reader) -> Manifest:
+    reader.take("schema", int)
+    versions = _Reader(reader.take("versions", dict), f"{MANIFEST}: versions")
+    manifest = Manifest(
+        headstart=reader.take("headstart", str),
+        kind=reader.choice("kind", get_args(Kind)),
+        modality=reader.choice("modality", get_args(Modality)),
+        strategy=reader.take("strategy", str),
+        metric=reader.take("metric", str),
+        label_name=reader.take("label_name", str),
+        classes=reader.texts("classes"),
+        columns=tuple(_column(part) for part in reader.take("columns", list)),
+        input=reader.take("input", dict),
+        source=_source(reader.rest.pop("source", False)),
+        result=reader.take("result", dict),
+        fingerprint=reader.take("fingerprint", str),
+        n=reader.count("n"),
+        versions={name: versions.take(name, str) for name in tuple(versions.rest)},
+        files={name: _file(name, record) for name, record in reader.take("files", dict).items()},
+        digest=reader.sha256("digest"),
+    )
+    reader.done()
+    return manifest
+
+
+def _object(value: Any, where: str) -> _Reader:
+    if not isinstance(value, dict):
+        raise BundleCorruptError("not a JSON object", where=where, got=type(value).__name__)
+    return _Reader(value, where)
+
+
+def _column(value: Any) -> Column:
+    reader = _object(value, f"{MANIFEST}: columns")
+    column = Column(
+        reader.take("name", str),
+        reader.choice("type", COLUMN_TYPES),
+        reader.take("mean", float),
+        reader.take("spread", float),
+    )
+    reader.done()
+    return column
+
+
+def _file(name: str, value: Any) -> FileRecord:
+    if name not in REQUIRED | OPTIONAL:
+        raise BundleCorruptError("a file that no bundle has", where=MANIFEST, got=name)
+    reader = _object(value, f"{MANIFEST}: {name}")
+    record = FileRecord(reader.count("size"), reader.sha256("sha256"))
+    reader.done()
+    return record
+
+
+def _source(value: Any) -> SourceRecord | None:
+    if value is None:
+        return None
+    reader = _object(value, f"{MANIFEST}: source")
+    record = SourceRecord(
+        reader.take("name", str),
+        reader.sha256("weights_sha256"),
+        reader.take("licence", str),
+        reader.take("standalone", bool),
+        reader.take("card", dict),
+    )
+    reader.done()
+    return record
+
+
+def _agree(manifest: Manifest) -> None:
+    """Check what fields demand of one another."""
+    names = set(manifest.files)
+    standalone = manifest.source is not None and manifest.source.standalone
+    wrong = ""
+    if not names >= REQUIRED:
+        wrong = f"it lists no {', '.join(sorted(REQUIRED - names))}"
+    elif (SOURCE in names) != standalone or (TOKENIZER in names and not standalone):
+        wrong = "the weights of the source are listed exactly when it is standalone"
+    elif bool(manifest.classes) != (manifest.kind == "classification"):
+        wrong = "classes belong to classification, and only to it"
+    elif len(set(manifest.classes)) != len(manifest.classes):
+        wrong = "a class stands twice"
+    elif manifest.columns and manifest.modality != "table":
+        wrong = "columns belong to tables only"
+    elif len({column.name for column in manifest.columns}) != len(manifest.columns):
+        wrong = "a column stands twice"
+    if wrong:
+        raise BundleCorruptError(f"the manifest contradicts itself: {wrong}", where=MANIFEST)

@@ -1,0 +1,324 @@
+"""A loaded bundle: it predicts, judges itself on labelled data, and tells what it is."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.bundle.codec import revive
+from headstart.bundle.golden import Golden, check_features, outputs, raw_items
+from headstart.bundle.inputs import prepared, shown
+from headstart.bundle.manifest import Manifest
+from headstart.core.errors import OptionError
+from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from headstart.sources import Backbone
+
+
+class Bundle:
+    """A saved model, opened by ``headstart.load``.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    estimator : fitted estimator
+    golden : Golden or None
+        Checked when the source is first used; None for a model just fitted.
+    weights : dict of arrays, or None
+        Of the source, where the bundle carries them.
+    tokenizer : str or None
+        ``tokenizer.json`` of a text source that the bundle carries.
+    backbone : Backbone or None
+        The source, where it is loaded already.
+    path : Path or None
+        None for a model that was not saved.
+    reporter : Reporter
+        Told when weights are fetched, and the progress of encoding.
+
+    Examples
+    --------
+    >>> import headstart as hs
+    >>> bundle = hs.load("model")                              # doctest: +SKIP
+    >>> bundle.predict(["Where is my parcel?"])                # doctest: +SKIP
+    array(['order status'], dtype=object)
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        estimator: Any,
+        golden: Golden | None,
+        *,
+        weights: dict[str, AnyArray] | None = None,
+        tokenizer: str | None = None,
+        backbone: Backbone | None = None,
+        path: Path | None = None,
+        reporter: Reporter = SILENT,
+    ) -> None:
+        self.manifest, self.estimator, self.path = manifest, estimator, path
+        self.reporter = reporter
+        self._golden, self._weights, self._tokenizer = golden, weights, tokenizer
+        self._backbone = backbone
+        self._proven = golden is None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        name = f"{m.source.name} + {m.strategy}" if m.source else m.strategy
+        return f"<headstart bundle: {name}, {m.modality} {m.kind}>"
+
+    @property
+    def modality(self) -> Modality:
+        """What the items are."""
+        return self.manifest.modality
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the columns of ``predict_proba``; empty for regression."""
+        return self.manifest.classes
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """All that the bundle says of itself: task, input, source, licence, scores, versions."""
+        m = self.manifest
+        return {
+            "path": None if self.path is None else str(self.path),
+            "digest": m.digest,
+            "headstart": m.headstart,
+            "modality": m.modality,
+            "kind": m.kind,
+            "strategy": m.strategy,
+            "metric": m.metric,
+            "label": m.label_name,
+            "classes": list(m.classes),
+            "columns": [{"name": column.name, "type": column.type} for column in m.columns],
+            "input": dict(m.input),
+            "source": None if m.source is None else dict(vars(m.source)),
+            **revive(dict(m.result)),
+            "fingerprint": m.fingerprint,
+            "n": m.n,
+            "versions": dict(m.versions),
+            "bytes": sum(record.size for record in m.files.values()),
+        }
+
+    def predict(self, items: Any) -> AnyArray:
+        """Predict the label of each item.
+
+        Parameters
+        ----------
+        items : sequence of length n, or DataFrame
+            Texts; paths, PIL images or (H, W[, C]) uint8 arrays; a DataFrame or a list of dicts
+            with the model's feature columns.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Classes as ``str`` objects, or float64 values.
+
+        Raises
+        ------
+        OptionError
+            A single item was given.
+        DataError
+            An item is not of the model's modality or cannot be read; names its position.
+        IntegrityError, BundleCorruptError
+            The source is not the one the model was made with.
+        """
+        inputs = self._inputs(prepared(items, self.modality, self.manifest.columns))
+        return self._labels(inputs)
+
+    def predict_proba(self, items: Any) -> FloatArray:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        items
+            As for ``predict``.
+
+        Returns
+        -------
+        ndarray of shape (n, k), float64
+            Columns in the order of ``classes``; rows sum to 1.
+
+        Raises
+        ------
+        OptionError
+            The model predicts values, not classes.
+        DataError, IntegrityError, BundleCorruptError
+            As for ``predict``.
+        """
+        if not self.classes:
+            raise OptionError("a regression model has no classes", hint="use predict")
+        inputs = self._inputs(prepared(items, self.modality, self.manifest.columns))
+        return self._outputs(inputs)
+
+    def predict_frame(self, items: Any, ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """Predict as a table: ``input``, ``label``, ``confidence``, ``abstained``, ``p_<class>``.
+
+        Parameters
+        ----------
+        items
+            As for ``predict``.
+        ids : sequence of str, length n, optional
+            What to call the items in the column ``input``.
+
+        Returns
+        -------
+        DataFrame with n rows
+            ``confidence`` is the probability of the label, and missing for regression;
+            ``abstained`` is False: the model answers always.
+
+        Raises
+        ------
+        OptionError, DataError, IntegrityError, BundleCorruptError
+            As for ``predict``; also when ``ids`` are not as many as the items.
+        """
+        import pandas as pd
+
+        ready = prepared(items, self.modality, self.manifest.columns)
+        names = shown(ready) if ids is None else list(ids)
+        if len(names) != len(ready):
+            raise OptionError(
+                "there must be an id for each item", got=len(names), allowed=[len(ready)]
+            )
+        inputs = self._inputs(ready)
+        labels, made = self._labels(inputs), self._outputs(inputs)
+        confidence = np.full(len(names), np.nan)
+        if self.classes:
+            column = {name: j for j, name in enumerate(self.classes)}
+            confidence = made[np.arange(len(names)), [column[label] for label in labels]]
+        frame = pd.DataFrame(
+            {
+                "input": pd.Series(names, dtype=object),
+                "label": labels,
+                "confidence": confidence,
+                "abstained": np.zeros(len(names), dtype=bool),
+            }
+        )
+        shares = pd.DataFrame(
+            made if self.classes else np.empty((len(names), 0)),
+            columns=[f"p_{name}" for name in self.classes],
+        )
+        return pd.concat([frame, shares], axis=1)
+
+    def evaluate(self, data: Any, *, seed: int = 0) -> dict[str, Any]:
+        """Judge the model on labelled data.
+
+        Parameters
+        ----------
+        data : Task, or (items, labels)
+        seed : int
+            Of the bootstrap behind the interval.
+
+        Returns
+        -------
+        dict
+            ``metric``, ``estimate``, ``low``, ``high``, ``n``; then ``accuracy`` and
+            ``macro_f1``, or ``rmse`` and ``r2``.
+
+        Raises
+        ------
+        DataError
+            There are no labels, or one that the model does not know.
+        OptionError, IntegrityError, BundleCorruptError
+            As for ``predict``.
+        """
+        from headstart.bundle.judge import judged
+
+        return judged(self, data, seed)
+
+    def predictions(self, items: Any, *, cache: bool = False) -> Any:
+        """Predict labels and probabilities at once, as ``evaluate.Predictions``.
+
+        Parameters
+        ----------
+        items
+            As for ``predict``.
+        cache : bool
+            Keep the features of the items in the cache on disk.
+
+        Raises
+        ------
+        OptionError, DataError, IntegrityError, BundleCorruptError
+            As for ``predict``.
+        """
+        from headstart.evaluate import Predictions
+
+        inputs = self._inputs(prepared(items, self.modality, self.manifest.columns), cache=cache)
+        labels = self._labels(inputs)
+        return Predictions(labels, self._outputs(inputs) if self.classes else None, self.classes)
+
+    def backbone(self) -> Backbone:
+        """Return the source's backbone, loaded at first use and known to be the right one.
+
+        Raises
+        ------
+        OptionError
+            The model uses no source.
+        SourceError
+            The source is not installed and cannot be fetched.
+        IntegrityError
+            The source of that name has other weights.
+        """
+        record = self.manifest.source
+        if record is None:
+            raise OptionError(f"strategy {self.manifest.strategy!r} uses no source")
+        with self._lock:
+            if self._backbone is None:
+                from headstart.bundle.origin import from_bundle, from_catalogue
+
+                if record.standalone:
+                    assert self._weights is not None
+                    self._backbone = from_bundle(record, self._weights, self._tokenizer)
+                    self._weights = self._tokenizer = None
+                else:
+                    self._backbone = from_catalogue(record, self.reporter)
+            return self._backbone
+
+    def _inputs(self, items: Any, *, cache: bool = False) -> Any:
+        """Return what the estimator takes: features, pixels or the items themselves."""
+        if self.manifest.source is not None:
+            return self._features(items, cache)
+        if self.modality == "image":
+            from headstart import encode
+
+            return encode.pixels(items, side=self.manifest.input["side"], reporter=self.reporter)
+        return items
+
+    def _features(self, items: Any, cache: bool) -> FloatArray:
+        from headstart import encode
+
+        backbone = self.backbone()
+        if self._golden is None or self._proven:
+            if not len(items):
+                return np.empty((0, backbone.card.dim), dtype=np.float32)
+            return encode.features(items, backbone, cache=cache, reporter=self.reporter).array
+        # the golden inputs ride along with the first items: the encoder is made ready only once
+        golden = list(raw_items(self._golden, self.modality, self.manifest.columns))
+        if cache:
+            check_features(self._golden, encode.features(golden, backbone, cache=False).array)
+            self._proven = True
+            return self._features(items, cache)
+        found = encode.features([*items, *golden], backbone, cache=False, reporter=self.reporter)
+        check_features(self._golden, found.array[len(items) :])
+        self._proven = True
+        return found.array[: len(items)]
+
+    def _labels(self, inputs: Any) -> AnyArray:
+        if not len(inputs):
+            return np.empty(0, dtype=object if self.classes else np.float64)
+        labels = np.asarray(self.estimator.predict(inputs))
+        return labels.astype(object if self.classes else np.float64)
+
+    def _outputs(self, inputs: Any) -> FloatArray:
+        if not len(inputs):
+            return np.empty((0, len(self.classes)) if self.classes else 0)
+        return outputs(self.estimator, self.manifest.kind, inputs)

@@ -1,0 +1,173 @@
+"""``load``: a directory -> a Bundle, each byte verified before anything is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from headstart.bundle import disk
+from headstart.bundle.codec import from_json, from_safetensors, revive
+from headstart.bundle.golden import check_head, from_files
+from headstart.bundle.manifest import (
+    GOLDEN,
+    GOLDEN_ARRAYS,
+    MANIFEST,
+    MAX_MANIFEST,
+    MODEL,
+    SOURCE,
+    STATE,
+    TOKENIZER,
+    Manifest,
+    parse,
+)
+from headstart.bundle.model import Bundle
+from headstart.core.errors import BundleCorruptError, BundleError
+from headstart.core.types import SILENT, Reporter, State
+
+
+def load(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) -> Bundle:
+    """Open a saved model. No code in it is run; each file is verified before it is parsed.
+
+    The order: the manifest, the exact set of files, that each is a regular file (no link) of its
+    size and sha256, then those same bytes parsed and checked, and the golden outputs compared.
+    The golden features of a source are compared when the source is first used.
+
+    Parameters
+    ----------
+    path : str or Path
+        The directory that ``save`` wrote.
+    verify : bool
+        False leaves out sha256 and golden outputs: only for a bundle verified a moment ago.
+    reporter : Reporter
+        Told when weights are fetched, and the progress of encoding.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    BundleError
+        There is no bundle.
+    BundleVersionError
+        A newer headstart wrote it.
+    BundleCorruptError
+        It is damaged, incomplete, or holds more than it should.
+
+    Examples
+    --------
+    >>> import headstart as hs
+    >>> hs.load("model").info["strategy"]                      # doctest: +SKIP
+    'probe'
+    """
+    where = Path(os.path.realpath(path))
+    disk.recover(where)
+    tries = 3
+    while True:
+        tries -= 1
+        identity = _identity(where)
+        try:
+            return _load(where, verify, reporter)
+        except BundleError:
+            if not tries or identity == _identity(where):
+                raise  # otherwise another process replaced it while it was read
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells one saved directory from its replacement."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle:
+    present = disk.listing(path)
+    if MANIFEST not in present:
+        raise BundleError(
+            "not a model: there is no manifest.json",
+            where=str(path),
+            hint="a model is the directory that fit -o wrote",
+        )
+    manifest = parse(disk.read(path / MANIFEST, at_most=MAX_MANIFEST))
+    _same_files(present - {MANIFEST}, set(manifest.files))
+    raw = {name: _verified(path / name, manifest, verify) for name in sorted(manifest.files)}
+    estimator = _estimator(manifest, raw.pop(MODEL), raw.pop(STATE))
+    golden = from_files(raw.pop(GOLDEN), raw.pop(GOLDEN_ARRAYS), manifest)
+    if verify:
+        check_head(golden, estimator, manifest)
+    return Bundle(
+        manifest,
+        estimator,
+        golden,
+        weights=from_safetensors(raw[SOURCE], SOURCE) if SOURCE in raw else None,
+        tokenizer=_text(raw[TOKENIZER]) if TOKENIZER in raw else None,
+        path=path,
+        reporter=reporter,
+    )
+
+
+def _same_files(present: set[str], listed: set[str]) -> None:
+    if present - listed:
+        raise BundleCorruptError(
+            "there are files that do not belong to the model",
+            got=sorted(present - listed),
+            hint="remove them if you put them there",
+        )
+    if listed - present:
+        raise BundleCorruptError("files are missing", got=sorted(listed - present))
+
+
+def _verified(path: Path, manifest: Manifest, verify: bool) -> bytes:
+    record = manifest.files[path.name]
+    raw = disk.read(path, at_most=record.size, exactly=record.size)
+    if verify and hashlib.sha256(raw).hexdigest() != record.sha256:
+        raise BundleCorruptError("the content was changed: its sha256 differs", where=path.name)
+    return raw
+
+
+def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
+    """Rebuild the fitted estimator; only strategies that headstart has can be named."""
+    from headstart import strategies
+
+    spec = strategies.STRATEGIES.get(manifest.strategy)
+    if spec is None or not spec.supports(manifest.kind, manifest.modality):
+        raise BundleCorruptError(
+            f"no strategy {manifest.strategy!r} does {manifest.kind} of {manifest.modality} data",
+            where=MANIFEST,
+            allowed=sorted(strategies.STRATEGIES),
+        )
+    if (spec.input == "features") != (manifest.source is not None):
+        raise BundleCorruptError("a source where the strategy uses none, or none", where=MANIFEST)
+    _side(manifest)
+    state = State(from_safetensors(arrays_raw, MODEL), revive(from_json(meta_raw, STATE)))
+    try:
+        estimator = strategies.from_state(
+            manifest.strategy, kind=manifest.kind, modality=manifest.modality, state=state
+        )
+        classes = [str(name) for name in getattr(estimator, "classes_", ())]
+    except Exception as error:  # a state that is not the strategy's own can fail anywhere
+        raise BundleCorruptError(
+            f"the state is none of strategy {manifest.strategy!r}: {error}", where=STATE
+        ) from error
+    if classes != list(manifest.classes):
+        raise BundleCorruptError("manifest and model have other classes", where=STATE)
+    return estimator
+
+
+def _side(manifest: Manifest) -> None:
+    """Check the one input setting that the bundle itself acts on."""
+    if manifest.modality == "image" and manifest.source is None:
+        side = manifest.input.get("side")
+        if type(side) is not int or not 1 <= side <= 1024:
+            raise BundleCorruptError("no sound image size", where=MANIFEST, got=side)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise BundleCorruptError("not text in UTF-8", where=TOKENIZER) from None

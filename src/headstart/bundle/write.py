@@ -1,0 +1,267 @@
+"""``save``: a fitted model -> a directory that is there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart._version import __version__
+from headstart.bundle import disk, golden
+from headstart.bundle.codec import plain, to_json, to_safetensors
+from headstart.bundle.contents import BundleContents, result_of
+from headstart.bundle.manifest import (
+    FORMAT,
+    GOLDEN,
+    GOLDEN_ARRAYS,
+    MANIFEST,
+    MODEL,
+    OPTIONAL,
+    REQUIRED,
+    SOURCE,
+    STATE,
+    TOKENIZER,
+    FileRecord,
+    Manifest,
+    SourceRecord,
+    dump,
+)
+from headstart.bundle.model import Bundle
+from headstart.core.errors import BundleError, OptionError
+from headstart.core.types import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from headstart.sources import Backbone
+
+_LIBRARIES = ("numpy", "scikit-learn", "torch", "tokenizers", "safetensors")
+_LITTER = frozenset([".DS_Store", "Thumbs.db", "desktop.ini"])  # left by file managers
+
+
+def save(path: str | Path, contents: BundleContents, *, overwrite: bool = False) -> Path:
+    """Save a fitted model as a directory.
+
+    It is written beside ``path`` and moved there whole: killed at any moment, ``path`` is what it
+    was or what it shall be. The same contents give the same bytes.
+
+    Parameters
+    ----------
+    path : str or Path
+        The directory to make. An empty one is used.
+    contents : BundleContents
+    overwrite : bool
+        Replace a model that is there. Anything else that is there is never touched.
+
+    Returns
+    -------
+    Path
+        The directory, links resolved.
+
+    Raises
+    ------
+    OptionError
+        Something is there that may not be replaced.
+    BundleError
+        The contents do not fit together, or writing failed.
+    """
+    where = check_target(path, overwrite=overwrite)
+    files = _files(contents)
+    try:
+        with disk.staged(where) as fresh:
+            for name, raw in files.items():
+                disk.write(fresh / name, raw)
+    except OSError as error:
+        raise BundleError(
+            f"the model could not be saved: {error.strerror or error}", where=str(where)
+        ) from error
+    return where
+
+
+def check_target(path: str | Path, *, overwrite: bool = True) -> Path:
+    """Say whether ``save`` may write to a path, before any work is done.
+
+    Returns
+    -------
+    Path
+        The path, links resolved.
+
+    Raises
+    ------
+    OptionError
+        Something is there that may not be replaced.
+    """
+    where = Path(os.path.realpath(path))
+    disk.recover(where)
+    if not os.path.lexists(where):
+        return where
+    if not where.is_dir():
+        raise OptionError("a file is in the way", where=str(where), hint="choose another name")
+    present = disk.listing(where)
+    if not present:
+        return where
+    if not _is_bundle(where, present):
+        raise OptionError(
+            "a directory that is no model is in the way",
+            where=str(where),
+            hint="choose another name; headstart replaces nothing but its own models",
+        )
+    if not overwrite:
+        raise OptionError(
+            "a model is there already", where=str(where), hint="allow to overwrite it"
+        )
+    return where
+
+
+def _is_bundle(directory: Path, present: set[str]) -> bool:
+    """Say whether a directory holds a bundle (perhaps a damaged one) and nothing else."""
+    if MANIFEST not in present or present - {MANIFEST} - REQUIRED - OPTIONAL - _LITTER:
+        return False
+    if any(not (directory / name).is_file() for name in present):
+        return False
+    with (directory / MANIFEST).open("rb") as file:
+        return FORMAT.encode() in file.read(200)
+
+
+def in_memory(contents: BundleContents, *, reporter: Reporter = SILENT) -> Bundle:
+    """Return a fitted model as a bundle that was never saved: it predicts just the same.
+
+    Parameters
+    ----------
+    contents : BundleContents
+    reporter : Reporter
+        Told the progress of encoding.
+
+    Raises
+    ------
+    BundleError
+        The contents do not fit together.
+    """
+    estimator, backbone = _checked(contents), _backbone(contents)
+    manifest = _manifest(contents, backbone, {})
+    return Bundle(manifest, estimator, None, backbone=backbone, reporter=reporter)
+
+
+def _files(contents: BundleContents) -> dict[str, bytes]:
+    """Return the bytes of each file of a bundle, the manifest last."""
+    estimator, backbone = _checked(contents), _backbone(contents)
+    proof = _golden(contents, estimator, backbone)
+    said, arrays = golden.to_files(proof)
+    raw = {
+        MODEL: to_safetensors(contents.state.arrays, MODEL),
+        STATE: to_json(plain(contents.state.meta, STATE)),
+        GOLDEN: to_json(said),
+        GOLDEN_ARRAYS: to_safetensors(arrays, GOLDEN_ARRAYS),
+    }
+    if contents.standalone and backbone is not None:
+        raw[SOURCE] = to_safetensors(backbone.tensors(), SOURCE)
+        if backbone.tokenizer is not None:
+            raw[TOKENIZER] = backbone.tokenizer.to_str().encode()
+    return {**raw, MANIFEST: dump(_manifest(contents, backbone, raw))}
+
+
+def _manifest(contents: BundleContents, backbone: Any, raw: Mapping[str, bytes]) -> Manifest:
+    return Manifest(
+        headstart=__version__,
+        kind=contents.kind,
+        modality=contents.modality,
+        strategy=contents.strategy,
+        metric=contents.metric,
+        label_name=contents.label_name,
+        classes=contents.classes,
+        columns=contents.columns,
+        input=_input(contents),
+        source=_record(contents, backbone),
+        result=result_of(contents),
+        fingerprint=contents.fingerprint,
+        n=contents.n,
+        versions=_versions(),
+        files={
+            name: FileRecord(len(content), hashlib.sha256(content).hexdigest())
+            for name, content in raw.items()
+        },
+    )
+
+
+def _checked(contents: BundleContents) -> Any:
+    """Check that the contents fit together; return the estimator as a reader will rebuild it."""
+    from headstart import strategies
+
+    estimator = strategies.from_state(
+        contents.strategy, kind=contents.kind, modality=contents.modality, state=contents.state
+    )
+    needs = strategies.STRATEGIES[contents.strategy].input == "features"
+    wrong = ""
+    if needs != (contents.source is not None):
+        wrong = f"strategy {contents.strategy!r} {'needs a' if needs else 'uses no'} source"
+    elif [str(name) for name in getattr(estimator, "classes_", ())] != list(contents.classes):
+        wrong = "classes are not those of the fitted model"
+    elif contents.modality == "table" and not contents.columns:
+        wrong = "a table needs its columns"
+    elif contents.standalone and contents.source is None:
+        wrong = "there is no source whose weights the bundle could carry"
+    if wrong:
+        raise BundleError(f"this cannot be saved: {wrong}")
+    return estimator
+
+
+def _backbone(contents: BundleContents) -> Backbone | None:
+    if contents.source is None or contents.backbone is not None:
+        return contents.backbone
+    from headstart import sources
+
+    return sources.load(contents.source)
+
+
+def _record(contents: BundleContents, backbone: Backbone | None) -> SourceRecord | None:
+    card = contents.source
+    if card is None or backbone is None:
+        return None
+    return SourceRecord(
+        card.name, backbone.weights_sha256, card.licence, contents.standalone, card.to_json()
+    )
+
+
+def _input(contents: BundleContents) -> dict[str, Any]:
+    if contents.source is not None:
+        return dict(contents.source.input)
+    return {"side": contents.side} if contents.modality == "image" else {}
+
+
+def _golden(contents: BundleContents, estimator: Any, backbone: Backbone | None) -> golden.Golden:
+    """Let the model predict the golden inputs."""
+    side = golden.IMAGE_SIDE if backbone is not None else contents.side
+    items = golden.golden_items(contents.modality, contents.columns, side)
+    features = None
+    if backbone is not None:
+        from headstart import encode
+
+        found = encode.features(list(items), backbone, cache=False, precision="float32")
+        features = np.array(found.array, dtype=np.float32)
+    modality = contents.modality
+    proof = golden.Golden(
+        texts=tuple(items) if modality == "text" else (),
+        rows=items if modality == "table" else [],
+        images=items if modality == "image" else None,
+        features=features,
+        outputs=np.empty(0),
+    )
+    inputs = golden.raw_items(proof, contents.modality, contents.columns)
+    made = golden.outputs(estimator, contents.kind, inputs if features is None else features)
+    return replace(proof, outputs=made)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"headstart": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # an environment put together without metadata
+            found[name] = "unknown"
+    return found
