@@ -69,7 +69,7 @@ class Pin:
 
 
 def cache_root() -> Path:
-    """Return where headstart keeps things: ``$HEADSTART_CACHE``, else the user's cache directory."""
+    """Return where headstart keeps things: ``$HEADSTART_CACHE``, else the user's cache folder."""
     chosen = os.environ.get("HEADSTART_CACHE", "")
     if chosen:
         return Path(chosen).expanduser().absolute()

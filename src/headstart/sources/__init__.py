@@ -1,1 +1,61 @@
-"""The sources room."""
+"""Pretrained sources: the catalogue, the cache of weights, and backbones to run.
+
+Asking the catalogue imports no torch; loading does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.sources.backbone import Backbone, ImageBackbone, TextBackbone
+    from headstart.sources.cards import SourceCard
+    from headstart.sources.loading import from_state, load
+    from headstart.sources.names import (
+        card,
+        catalogue,
+        default_source,
+        install,
+        installed,
+        installed_path,
+        search,
+    )
+
+_WHERE = {
+    "Backbone": "backbone",
+    "ImageBackbone": "backbone",
+    "SourceCard": "cards",
+    "TextBackbone": "backbone",
+    "card": "names",
+    "catalogue": "names",
+    "default_source": "names",
+    "from_state": "loading",
+    "install": "names",
+    "installed": "names",
+    "installed_path": "names",
+    "load": "loading",
+    "search": "names",
+}
+
+__all__ = [
+    "Backbone",
+    "ImageBackbone",
+    "SourceCard",
+    "TextBackbone",
+    "card",
+    "catalogue",
+    "default_source",
+    "from_state",
+    "install",
+    "installed",
+    "installed_path",
+    "load",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(importlib.import_module(f"headstart.sources.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'headstart.sources' has no attribute {name!r}")

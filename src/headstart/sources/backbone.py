@@ -1,0 +1,182 @@
+"""The backbone: a pretrained network as an ordered list of blocks that end in pooled features."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from headstart.core.errors import SourceError
+from headstart.core.types import AnyArray
+from headstart.sources.cards import SourceCard
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_COUNTER = "num_batches_tracked"
+
+
+class Backbone(nn.Module):
+    """A pretrained network: `start`, then every block in turn, then `pool`.
+
+    Freezing, gradual unfreezing, layer-wise rates and cached prefixes all speak of `blocks`.
+    For texts the state that passes between blocks is ``(hidden, mask)`` with hidden of shape
+    (n, t, width) after the first block, ``embeddings``, and mask of shape (n, t); for images it
+    is a float tensor of shape (n, channels, height, width), or (n, tokens, width) for vision
+    transformers.
+
+    Parameters
+    ----------
+    card : SourceCard
+    blocks : sequence of (name, module)
+        In order; each maps a state to a state.
+    head : nn.Module, optional
+        The pretrained classifier, from pooled features to logits.
+    head_classes : tuple of str, optional
+        What its outputs are called.
+    tokenizer : tokenizers.Tokenizer, optional
+    weights_sha256 : str
+        Identity of weights and tokenizer, for caches.
+    """
+
+    def __init__(
+        self,
+        card: SourceCard,
+        blocks: Sequence[tuple[str, nn.Module]],
+        *,
+        head: nn.Module | None = None,
+        head_classes: tuple[str, ...] | None = None,
+        tokenizer: Tokenizer | None = None,
+        weights_sha256: str = "",
+    ) -> None:
+        super().__init__()
+        self.card = card
+        self.block_names = tuple(name for name, _ in blocks)
+        self.blocks = nn.ModuleList([module for _, module in blocks])
+        self.head = head
+        self.head_classes = head_classes
+        self.tokenizer = tokenizer
+        self.weights_sha256 = weights_sha256 or card.weights_sha256
+
+    def start(self, batch: Any) -> Any:
+        """Return the state that the first block takes.
+
+        Parameters
+        ----------
+        batch : Tensor or (Tensor, Tensor)
+            Images: float32 of shape (n, 3, height, width), normalised as the card says.
+            Texts: token ids int64 (n, t) and mask (n, t), 1 for tokens and 0 for padding.
+        """
+        return batch
+
+    def pool(self, state: Any) -> Tensor:
+        """Return the features of shape (n, dim) of the state after the last block."""
+        raise NotImplementedError
+
+    def forward(self, batch: Any) -> Tensor:
+        """Return the features of shape (n, dim) of a batch; see `start` for the batch."""
+        state = self.start(batch)
+        for block in self.blocks:
+            state = block(state)
+        return self.pool(state)
+
+    def tensors(self) -> dict[str, AnyArray]:
+        """Return all weights and statistics by name: what `from_state` takes."""
+        return {
+            name: tensor.detach().cpu().numpy()
+            for name, tensor in self.state_dict().items()
+            if not name.endswith(_COUNTER)
+        }
+
+
+class TextBackbone(Backbone):
+    """A text encoder: the state is (hidden, mask), pooled as the card's input says."""
+
+    def pool(self, state: Any) -> Tensor:
+        """Return the features of shape (n, dim): tokens pooled over the mask."""
+        hidden, mask = state
+        spec = self.card.input
+        return pool_tokens(hidden, mask, spec["pooling"], normalise=spec["normalise"])
+
+
+class ImageBackbone(Backbone):
+    """A convolutional image encoder: global average pooling."""
+
+    def pool(self, state: Any) -> Tensor:
+        """Return the features of shape (n, dim): the mean over all places."""
+        return state.mean(dim=(2, 3))
+
+
+def pool_tokens(hidden: Tensor, mask: Tensor, pooling: str, *, normalise: bool) -> Tensor:
+    """Pool token states (n, t, d) over a mask (n, t) into (n, d), as sentence-transformers does.
+
+    Parameters
+    ----------
+    hidden : Tensor of shape (n, t, d)
+    mask : Tensor of shape (n, t)
+        1 for tokens, 0 for padding; at least one token a row.
+    pooling : {"mean", "cls", "max"}
+    normalise : bool
+        Scale to length 1.
+
+    Raises
+    ------
+    SourceError
+        Another pooling.
+    """
+    if pooling == "mean":
+        weights = mask.to(hidden.dtype).unsqueeze(-1)
+        pooled = (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-9)
+    elif pooling == "cls":
+        pooled = hidden[:, 0]
+    elif pooling == "max":
+        pooled = hidden.masked_fill(mask.unsqueeze(-1) == 0, -torch.inf).amax(dim=1)
+    else:
+        raise SourceError("unknown pooling", got=pooling, allowed=("mean", "cls", "max"))
+    return nn.functional.normalize(pooled, dim=1) if normalise else pooled
+
+
+def fill(backbone: Backbone, tensors: Mapping[str, Tensor], *, where: str) -> Backbone:
+    """Give a backbone (built on the meta device) its weights, all of them, and return it in eval.
+
+    Raises
+    ------
+    SourceError
+        A tensor is missing, left over, or of the wrong shape.
+    """
+    expected = {
+        name: tuple(tensor.shape)
+        for name, tensor in backbone.state_dict().items()
+        if not name.endswith(_COUNTER)
+    }
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected != found:
+        wrong = sorted(
+            name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+        )
+        raise SourceError(
+            f"the weights do not fit the model: {len(wrong)} tensors are missing, "
+            "left over or of another shape",
+            where=where,
+            got={name: found.get(name, "missing") for name in wrong[:3]},
+            allowed=str({name: expected.get(name, "none") for name in wrong[:3]}),
+        )
+    backbone.load_state_dict(dict(tensors), strict=False, assign=True)
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.num_batches_tracked = torch.zeros((), dtype=torch.int64)
+    return backbone.eval()
+
+
+def tensors_sha256(tensors: Mapping[str, AnyArray]) -> str:
+    """Return the sha256 over names, shapes and bytes of tensors: the identity of such weights."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.data if array.ndim else array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,150 @@
+"""From a name to a backbone that is ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from headstart.core.errors import NotInstalledError
+from headstart.core.types import SILENT, AnyArray, Reporter
+from headstart.sources import bert, efficientnet_lite, mpnet
+from headstart.sources.backbone import Backbone, fill, tensors_sha256
+from headstart.sources.cards import SourceCard
+from headstart.sources.names import card as card_of
+from headstart.sources.store import (
+    TOKENIZER,
+    WEIGHTS,
+    install_card,
+    is_installed,
+    path_of,
+    verify,
+)
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_BUILD: dict[str, Callable[[SourceCard], Backbone]] = {
+    "bert": bert.build,
+    "efficientnet-lite": efficientnet_lite.build,
+    "mpnet": mpnet.build,
+}
+_RENAME: dict[str, Callable[[str], str | None]] = {"bert": bert.rename, "mpnet": mpnet.rename}
+
+
+def load(
+    name: str | SourceCard, *, install_missing: bool = True, reporter: Reporter = SILENT
+) -> Backbone:
+    """Return a source as a backbone in eval mode, float32, on the CPU.
+
+    Parameters
+    ----------
+    name : str or SourceCard
+        See `headstart.sources.card`.
+    install_missing : bool
+        Fetch the weights once if they are not on this machine.
+    reporter : Reporter
+        Hears about fetching.
+
+    Raises
+    ------
+    NotInstalledError
+        The weights are not here and may not be fetched.
+    IntegrityError
+        The installed files are damaged.
+    SourceError, MissingExtraError
+        See `headstart.sources.card`.
+
+    Examples
+    --------
+    >>> backbone = load("minilm")                                 # doctest: +SKIP
+    >>> backbone.block_names                                      # doctest: +SKIP
+    ('embeddings', 'layer1', 'layer2', 'layer3', 'layer4', 'layer5', 'layer6')
+    """
+    card = card_of(name) if isinstance(name, str) else name
+    if card.family == "hf":
+        from headstart.sources import hf
+
+        return hf.load(card)
+    if card.family == "timm":
+        from headstart.sources import timm_door
+
+        return timm_door.load(card)
+    if not is_installed(card):
+        if not install_missing:
+            raise NotInstalledError(
+                f"the weights of {card.name} are not on this machine",
+                hint=f"headstart sources install {card.name}",
+            )
+        install_card(card, reporter=reporter)
+    return _from_folder(card, path_of(card))
+
+
+def _from_folder(card: SourceCard, folder: Path) -> Backbone:
+    from safetensors.torch import load_file
+
+    verify(card)
+    rename = _RENAME.get(card.family, str)
+    renamed = {rename(key): tensor for key, tensor in load_file(folder / WEIGHTS).items()}
+    tensors = {key: tensor for key, tensor in renamed.items() if key is not None}
+    text = (folder / TOKENIZER).read_text("utf-8") if card.tokenizer_sha256 else None
+    return _assemble(card, tensors, text, card.weights_sha256, where=str(folder / WEIGHTS))
+
+
+def _assemble(
+    card: SourceCard,
+    tensors: Mapping[str, torch.Tensor],
+    tokenizer_json: str | None,
+    identity: str,
+    *,
+    where: str,
+) -> Backbone:
+    with torch.device("meta"):
+        backbone = _BUILD[card.family](card)
+    fill(backbone, tensors, where=where)
+    backbone.weights_sha256 = identity
+    if tokenizer_json is not None:
+        backbone.tokenizer = read_tokenizer(tokenizer_json, card.input)
+    return backbone
+
+
+def read_tokenizer(text: str, spec: Mapping[str, Any]) -> Tokenizer:
+    """Return the tokenizer of a ``tokenizer.json``, cutting at the card's length, not padding."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.enable_truncation(max_length=int(spec["max_tokens"]))
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def from_state(
+    card: SourceCard, tensors: Mapping[str, AnyArray], tokenizer_json: str | None
+) -> Backbone:
+    """Return a backbone from what `Backbone.tensors` gave: a bundle that carries its weights.
+
+    Parameters
+    ----------
+    card : SourceCard
+    tensors : mapping of str to ndarray
+    tokenizer_json : str or None
+        Contents of ``tokenizer.json`` (``backbone.tokenizer.to_str()``); None for what is no text.
+
+    Raises
+    ------
+    SourceError
+        The tensors are not those of the card's model.
+    """
+    if card.family == "hf":
+        from headstart.sources import hf
+
+        return hf.from_state(card, tensors, tokenizer_json)
+    if card.family == "timm":
+        from headstart.sources import timm_door
+
+        return timm_door.from_state(card, tensors)
+    own = {name: torch.tensor(array) for name, array in tensors.items()}
+    identity = tensors_sha256(tensors)
+    return _assemble(card, own, tokenizer_json, identity, where=f"saved weights of {card.name}")
