@@ -1,1 +1,61 @@
-"""The data room."""
+"""The data room: files and tables -> items, labels, groups; checks; splits.
+
+Public names are imported when they are first asked for, so that importing the room is cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.data.check import check as check
+    from headstart.data.columns import column_types as column_types
+    from headstart.data.duplicates import duplicate_groups as duplicate_groups
+    from headstart.data.examples import EXAMPLES as EXAMPLES
+    from headstart.data.examples import fetch_example as fetch_example
+    from headstart.data.images import content_hash as content_hash
+    from headstart.data.images import read_image as read_image
+    from headstart.data.inputs import read_inputs as read_inputs
+    from headstart.data.reading import read as read
+    from headstart.data.splits import shots as shots
+    from headstart.data.splits import split as split
+    from headstart.data.suspects import suspects as suspects
+
+_HOMES = {
+    "EXAMPLES": "examples",
+    "check": "check",
+    "column_types": "columns",
+    "content_hash": "images",
+    "duplicate_groups": "duplicates",
+    "fetch_example": "examples",
+    "read": "reading",
+    "read_image": "images",
+    "read_inputs": "inputs",
+    "shots": "splits",
+    "split": "splits",
+    "suspects": "suspects",
+}
+
+__all__ = [
+    "EXAMPLES",
+    "check",
+    "column_types",
+    "content_hash",
+    "duplicate_groups",
+    "fetch_example",
+    "read",
+    "read_image",
+    "read_inputs",
+    "shots",
+    "split",
+    "suspects",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # also when a file of the same name was imported as an attribute
+    return value

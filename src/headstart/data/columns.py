@@ -1,0 +1,290 @@
+"""Feature columns of a table: what each holds, and the columns as numbers and categories."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from headstart.core.errors import DataError
+from headstart.core.types import AnyArray, Decision
+from headstart.data.part import is_missing, shown
+
+ColumnType = Literal["number", "flag", "date", "category"]
+_MISSING_NUMBERS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "nil", "#n/a"})
+_MISSING_NAMES = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "?", "#N/A", "<NA>"})
+_FLAGS = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
+_ID_NAMES = frozenset(
+    {"id", "index", "idx", "uuid", "guid", "row", "rowid", "row_id", "unnamed: 0"}
+)
+_ID_ROWS = 20
+
+
+@dataclass(frozen=True)
+class _Read:
+    type: ColumnType
+    values: AnyArray
+    note: str = ""
+
+
+def column_types(frame: Any) -> dict[str, ColumnType]:
+    """Return what each column of a task's items holds, as `read_inputs` takes it.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        ``Task.items`` of a table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from headstart.data import column_types
+    >>> column_types(pd.DataFrame({"age": [31.0, 8.0], "town": ["Ulm", "Bonn"]}))
+    {'age': 'number', 'town': 'category'}
+    """
+    types: dict[str, ColumnType] = {}
+    for name in frame.columns:
+        stored = frame.attrs.get("column_types", {}).get(name)
+        numeric = frame[name].dtype.kind in "fiub"
+        types[str(name)] = stored or ("number" if numeric else "category")
+    return types
+
+
+def fit_columns(
+    frame: Any, names: tuple[str, ...], keep: Collection[str], where: str
+) -> tuple[Any, tuple[Decision, ...]]:
+    """Read feature columns: numbers, true/false and dates as float64, the rest as categories.
+
+    Columns that hold one value only, or that number the rows, are left out, said so.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Cells as they stand in the file.
+    names : tuple of str
+        The feature columns.
+    keep : collection of str
+        Columns never to leave out.
+
+    Raises
+    ------
+    DataError
+        No column is left.
+    """
+    import pandas as pd
+
+    read = {name: _read(frame[name]) for name in names}
+    dropped: dict[str, str] = {}
+    for name, column in read.items():
+        reason = _useless(name, column)
+        if reason and name not in keep:
+            dropped[name] = reason
+    decisions = [
+        Decision(f"column {name!r} is left out", reason, f"keep=[{name!r}] in Python keeps it")
+        for name, reason in dropped.items()
+    ]
+    left = {name: column for name, column in read.items() if name not in dropped}
+    if not left:
+        raise DataError(
+            "no usable feature column",
+            where=where,
+            got="; ".join(f"{name}: {reason}" for name, reason in dropped.items()),
+        )
+    decisions += _said(left)
+    out = pd.DataFrame({name: column.values for name, column in left.items()})
+    out.attrs["column_types"] = {name: column.type for name, column in left.items()}
+    return out, tuple(decisions)
+
+
+def apply_columns(frame: Any, types: Mapping[str, str | None], where: str) -> tuple[Any, list[str]]:
+    """Read the same columns of another table in the same way.
+
+    Parameters
+    ----------
+    types : mapping of str to {"number", "flag", "date", "category"} or None
+        What each column holds; None infers it from its values.
+
+    Returns
+    -------
+    tuple of DataFrame and list of str
+        The columns, in the order of ``types``; and the columns that were ignored.
+
+    Raises
+    ------
+    DataError
+        Columns are missing, or cells of a number column are not numbers.
+    """
+    import pandas as pd
+
+    missing = [name for name in types if name not in frame.columns]
+    if missing:
+        raise DataError(
+            f"columns are missing: {shown(missing, 10)}",
+            where=where,
+            got=", ".join(map(str, frame.columns)),
+            allowed=list(types),
+        )
+    out: dict[str, AnyArray] = {}
+    found: dict[str, str] = {}
+    for name, wanted in types.items():
+        values = list(frame[name])
+        column = _read(frame[name]) if wanted is None else _as(values, wanted)
+        if column is None:
+            bad = _first_bad(values, str(wanted))
+            raise DataError(
+                f"column {name!r} held a {wanted} in the training data, but not here",
+                where=f"{where}, row {bad + 1}",
+                got=values[bad],
+            )
+        out[name] = column.values
+        found[name] = column.type
+    result = pd.DataFrame(out)
+    result.attrs["column_types"] = found
+    return result, [str(name) for name in frame.columns if name not in types]
+
+
+def _first_bad(values: list[Any], wanted: str) -> int:
+    return next(i for i, value in enumerate(values) if _as([value], wanted) is None)
+
+
+def _as(values: list[Any], wanted: str) -> _Read | None:
+    if wanted == "category":
+        return _categories(values)
+    if all(_blank(value) for value in values):
+        return _Read(wanted, np.full(len(values), np.nan))  # type: ignore[arg-type]
+    if wanted == "flag":
+        return _flags(values) or _numbers(values)
+    return _dates(values) if wanted == "date" else _numbers(values)
+
+
+def _blank(value: Any) -> bool:
+    return is_missing(value) or (
+        isinstance(value, str) and value.strip().lower() in _MISSING_NUMBERS
+    )
+
+
+def _read(series: Any) -> _Read:
+    values = list(series)
+    if series.dtype.kind == "M":
+        return _dates(values) or _categories(values)
+    return _flags(values) or _numbers(values) or _dates(values) or _categories(values)
+
+
+def _flags(values: list[Any]) -> _Read | None:
+    out = np.full(len(values), np.nan)
+    for i, value in enumerate(values):
+        if isinstance(value, bool | np.bool_):
+            out[i] = float(value)
+        elif isinstance(value, str) and value.strip().lower() in _FLAGS:
+            out[i] = _FLAGS[value.strip().lower()]
+        elif not _blank(value):
+            return None
+    return None if np.isnan(out).all() else _Read("flag", out)
+
+
+def _numbers(values: list[Any]) -> _Read | None:
+    import pandas as pd
+
+    blank = [_blank(value) for value in values]
+    cells = [np.nan if empty else v for v, empty in zip(values, blank, strict=True)]
+    strings = [c for c in cells if isinstance(c, str)]
+    note = ""
+    if strings and any("," in c for c in strings) and not any("." in c for c in strings):
+        cells = [c.replace(",", ".", 1) if isinstance(c, str) else c for c in cells]
+        note = "comma"
+    numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce")
+    out = numbers.to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    if bool(np.any(np.isnan(out) & ~np.array(blank, dtype=bool))):
+        return None
+    infinite = np.isinf(out)
+    if infinite.any():
+        out[infinite] = np.nan
+        note = "infinite"
+    return _Read("number", out, note)
+
+
+def _dates(values: list[Any]) -> _Read | None:
+    """Days since 1970 where every cell is an ISO-like date (2024-05-31, with a time or not)."""
+    import pandas as pd
+
+    present = [value for value in values if not _blank(value)]
+    texts = [v for v in present if isinstance(v, str)]
+    if not present or any(not _date_like(text) for text in texts):
+        return None
+    if any(not isinstance(v, str) and not hasattr(v, "isoformat") for v in present):
+        return None
+    cells = [None if _blank(v) else str(v) for v in values]
+    times = pd.to_datetime(
+        pd.Series(cells, dtype=object), errors="coerce", format="ISO8601", utc=True
+    )
+    if int(times.isna().sum()) > len(values) - len(present):
+        return None
+    days = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+    return _Read("date", days.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _date_like(text: str) -> bool:
+    text = text.strip()
+    return len(text) >= 10 and text[4] == "-" and text[7] == "-" and text[:4].isdigit()
+
+
+def _categories(values: list[Any]) -> _Read:
+    out = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        text = "" if is_missing(value) else str(value).strip()
+        out[i] = np.nan if text in _MISSING_NAMES else text
+    return _Read("category", out)
+
+
+def _useless(name: str, column: _Read) -> str:
+    """Return why a column can tell nothing about the label, or "" where it can."""
+    if column.type == "category":
+        present = [value for value in column.values if isinstance(value, str)]
+    else:
+        present = list(column.values[~np.isnan(column.values)])
+    distinct = len(set(present))
+    if distinct <= 1:
+        return "it holds one value only" if distinct else "it is empty"
+    if distinct < len(column.values) or distinct < _ID_ROWS:
+        return ""
+    if column.type == "category":
+        return "each row has a value of its own, so it names rows and tells nothing about new ones"
+    numbers = np.asarray(present)
+    whole = bool(np.all(numbers == np.round(numbers)))
+    if column.type == "number" and whole:
+        steps = np.diff(numbers)
+        if np.all(steps == 1) or name.strip().lower() in _ID_NAMES:
+            return "it numbers the rows, and the order of rows can betray the label"
+    return ""
+
+
+def _said(columns: dict[str, _Read]) -> list[Decision]:
+    def names(type_: str, note: str = "") -> list[str]:
+        return [n for n, c in columns.items() if c.type == type_ and (not note or c.note == note)]
+
+    decisions = []
+    if dates := names("date"):
+        decisions.append(
+            Decision(f"dates are read as days since 1970: {shown(dates)}", "models take numbers")
+        )
+    if flags := names("flag"):
+        decisions.append(
+            Decision(f"true and false are read as 1 and 0: {shown(flags)}", "as numbers")
+        )
+    if categories := names("category"):
+        decisions.append(
+            Decision(f"columns are read as categories: {shown(categories)}", "they are not numbers")
+        )
+    if commas := names("number", "comma"):
+        decisions.append(
+            Decision(f"commas are read as decimal points: {shown(commas)}", "no cell holds a point")
+        )
+    if infinite := names("number", "infinite"):
+        decisions.append(
+            Decision(
+                f"infinite numbers are read as missing: {shown(infinite)}", "none can be learnt"
+            )
+        )
+    return decisions
