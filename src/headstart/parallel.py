@@ -19,7 +19,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def map(  # noqa: A001 - it is what it does; callers write parallel.map
+def map(
     function: Callable[[T], R],
     tasks: Iterable[T],
     *,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from headstart import bundle
 from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score, Task
+from headstart.evaluate import METRICS, labels_to_settle
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +75,7 @@ class Result:
         """Return the probability of each class, in the order of ``task.classes``."""
         return self.model.predict_proba(items)
 
-    def save(
-        self, path: str | Path, *, standalone: bool = False, overwrite: bool = False
-    ) -> Path:
+    def save(self, path: str | Path, *, standalone: bool = False, overwrite: bool = False) -> Path:
         """Write the model as a bundle: a directory of JSON and safetensors.
 
         Parameters
@@ -103,6 +101,31 @@ class Result:
         if self.transfer is not None and self.transfer_score is not None:
             rows.insert(0, (self.transfer.name, self.transfer_score))
         return rows
+
+    def ranked(self) -> list[Candidate]:
+        """Return the candidates, best out-of-fold score first; those without a score last."""
+        sign = METRICS[self.metric].sign
+        return sorted(
+            self.candidates,
+            key=lambda one: (one.score is None, -sign * one.score.estimate if one.score else 0.0),
+        )
+
+    def advice(self) -> list[str]:
+        """Return what to try next, one line each."""
+        lines = []
+        settle = labels_to_settle(self.gain)
+        if self.gain.verdict == "inconclusive" and self.transfer is not None and settle:
+            lines.append(f"about {settle:,} judged items would settle it (now {self.gain.n:,})")
+        if self.transfer is None:
+            lines.append("headstart has no pretrained source for this kind of data yet")
+        elif self.gain.verdict in ("none", "negative") or self.chosen.strategy == "scratch":
+            lines.append(
+                f"another source may suit your data better: "
+                f"`headstart sources --modality {self.task.modality}`, then fit with --source"
+            )
+        if any(candidate.status == "failed" for candidate in self.candidates):
+            lines.append("a candidate failed: its reason stands in the table")
+        return lines
 
     def headline(self) -> str:
         """Return the sentence that matters: what transfer is worth here."""
@@ -176,12 +199,3 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "status": candidate.status,
         "reason": candidate.reason,
     }
-
-
-def ranked(candidates: Sequence[Candidate], *, less_is_better: bool) -> list[Candidate]:
-    """Return the candidates, best out-of-fold score first; those without a score last."""
-    sign = 1 if less_is_better else -1
-    return sorted(
-        candidates,
-        key=lambda one: (one.score is None, sign * one.score.estimate if one.score else 0.0),
-    )

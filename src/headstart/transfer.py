@@ -6,8 +6,8 @@ Read this file from top to bottom and you know the product. No algorithm lives h
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,19 @@ from headstart.core.types import (
     Candidate,
     Decision,
     FloatArray,
-    Gain,
     IntArray,
+    Modality,
     Reporter,
-    Score,
+    State,
     Task,
 )
 from headstart.result import Result
-from headstart.select import MAJORITY, SCRATCH, Entry, Field, Outcome, Plan
+from headstart.select import MAJORITY, SCRATCH, Entry, Field, Judged, Pick, Plan
 
 FOLDS = 5  # out-of-fold predictions of the training part
-LARGE = 10_000  # training items from which a single held-out fifth chooses, where a test part judges
+LARGE = (
+    10_000  # training items from which a single held-out fifth chooses, where a test part judges
+)
 JUDGE_ITEMS = 2_000  # labelled items that judge when --shots leaves more than that
 
 
@@ -42,7 +44,7 @@ def fit(
     path: str | None = None,
     group: str | None = None,
     test: Any = None,
-    modality: str | None = None,
+    modality: Modality | None = None,
     source: str | Sequence[str] | None = None,
     strategy: str | Sequence[str] | None = None,
     shots: int | None = None,
@@ -99,7 +101,9 @@ def fit(
     started = time.perf_counter()
     log = _Log(reporter)
     if shots is not None and shots < 1:
-        raise OptionError("the number of labels a class must be at least 1", where="--shots", got=shots)
+        raise OptionError(
+            "the number of labels a class must be at least 1", where="--shots", got=shots
+        )
 
     # Read the data, and set apart the part that judges.
     task = data_room.read(
@@ -122,56 +126,40 @@ def fit(
     metric = _metric(metric, train, log)
 
     # Turn the items into what the candidates see, once for all of them.
-    field, judge_inputs = _encode(plan, train, judge, seed, reporter)
+    field, judging = _encode(plan, train, judge, seed, reporter)
 
     # Race: every candidate predicts the same training items out of fold. Choose among them.
     folds = _folds(train, judge, seed, log)
-    board = _Board(select.race(plan.entries, field, folds, reporter=reporter), train, folds)
-    best, advised = _choose(board, plan, metric, seed, log)
+    outcomes = select.race(plan.entries, field, folds, reporter=reporter)
+    board = select.Board(outcomes, train, folds, metric=metric, seed=seed)
+    pick = board.pick(plan)
+    log.add(*pick.decisions)
 
     # Judge on what did not choose, and let the guard have the last word.
-    finalists = [entry for entry in (MAJORITY, SCRATCH, best) if entry is not None]
+    finalists = [entry for entry in (MAJORITY, SCRATCH, pick.best) if entry is not None]
     fitted = {entry.name: select.fit_one(entry, field) for entry in finalists}
-    judged = _judge(board, plan, best, fitted, judge, judge_inputs, metric, seed)
-    shipped = _ship(plan, best, advised, judged, log)
+    if judge is None:
+        judged = board.judged(plan, pick.best)
+    else:
+        found = {
+            entry.name: select.predict_one(fitted[entry.name], judging[entry.source], task.classes)
+            for entry in finalists
+        }
+        judged = select.judge(found, pick.best, judge, metric=metric, seed=seed)
+    shipped = _ship(plan, pick, judged, log)
 
-    candidates = board.candidates(shipped, metric, seed)
-    decisions = tuple(log.decisions)
-    contents = bundle.BundleContents(
-        modality=train.modality,
-        kind=train.kind,
-        strategy=shipped.strategy,
+    return _result(
+        shipped=shipped,
+        best=pick.best,
         state=fitted[shipped.name].to_state(),
+        train=train,
         metric=metric,
-        classes=train.classes,
-        label_name=train.label_name,
-        columns=bundle.columns_of(train.items) if train.modality == "table" else (),
-        source=sources.card(shipped.source) if shipped.source else None,
-        score=judged.scores[shipped.name],
-        gain=judged.gain,
-        baselines={name: judged.scores[name] for name in ("majority", "scratch")},
-        decisions=decisions,
-        candidates=candidates,
-        extra={"judged_by": judged.by, "seed": seed, "shots": shots},
-        fingerprint=train.fingerprint,
-        n=train.n,
-    )
-    return Result(
-        task=train,
-        metric=metric,
-        judged_by=judged.by,
-        chosen=Candidate(shipped.strategy, shipped.source, status="chosen"),
-        score=judged.scores[shipped.name],
-        majority=judged.scores["majority"],
-        scratch=judged.scores["scratch"],
-        gain=judged.gain,
-        transfer=Candidate(best.strategy, best.source) if best else None,
-        transfer_score=judged.scores[best.name] if best else None,
-        candidates=candidates,
-        decisions=decisions,
+        judged=judged,
+        candidates=board.candidates(shipped),
+        decisions=tuple(log.decisions),
         seconds=time.perf_counter() - started,
         seed=seed,
-        contents=contents,
+        shots=shots,
     )
 
 
@@ -268,148 +256,78 @@ def _folds(
     return folds
 
 
-class _Board:
-    """The race's outcomes beside the truth: all that choosing may look at."""
-
-    def __init__(
-        self,
-        outcomes: Sequence[Outcome],
-        train: Task,
-        folds: Sequence[tuple[IntArray, IntArray]],
-    ) -> None:
-        assert train.labels is not None
-        held_out = [test for _, test in folds]
-        covered = np.concatenate(held_out) if held_out else np.zeros(0, dtype=np.int64)
-        self.outcomes = outcomes
-        self.truth = train.labels[covered]
-        self.groups = _groups(train.take(covered))
-        self.predictions = {
-            outcome.entry.name: outcome.predictions
-            for outcome in outcomes
-            if outcome.predictions is not None
-        }
-
-    def candidates(self, shipped: Entry, metric: str, seed: int) -> tuple[Candidate, ...]:
-        """Return every candidate with its out-of-fold score."""
-        found = []
-        for outcome in self.outcomes:
-            entry, predictions = outcome.entry, outcome.predictions
-            score = None
-            if predictions is not None:
-                score = evaluate.score(
-                    metric, self.truth, predictions, groups=self.groups, seed=seed
-                )
-            status = "failed" if outcome.failure else "lost"
-            found.append(
-                Candidate(
-                    entry.strategy,
-                    entry.source,
-                    score,
-                    outcome.seconds,
-                    "chosen" if entry == shipped else status,  # type: ignore[arg-type]
-                    outcome.failure,
-                )
-            )
-        return tuple(found)
-
-
-def _groups(task: Task) -> IntArray | None:
-    """Return the groups, or None where every item stands for itself."""
-    return None if len(np.unique(task.groups)) == task.n else task.groups
-
-
-def _choose(
-    board: _Board, plan: Plan, metric: str, seed: int, log: _Log
-) -> tuple[Entry | None, bool]:
-    """Return the best transfer candidate, and whether the guard advises to ship it."""
-    if not plan.transfers:
-        return None, False
-    runners = {
-        entry.name: board.predictions[entry.name]
-        for entry in plan.transfers
-        if entry.name in board.predictions
-    }
-    if not runners or not len(board.truth):
-        return plan.default, True
-    choice = select.choose(runners, board.truth, metric, groups=board.groups, seed=seed)
-    log.add(*choice.decisions)
-    best = next(entry for entry in plan.transfers if entry.name == choice.name)
-    pair = {name: board.predictions[name] for name in (best.name, SCRATCH.name)}
-    guarded = select.guard(best.name, pair, board.truth, metric, groups=board.groups, seed=seed)
-    log.add(guarded.decision)
-    return best, guarded.ship == "transfer"
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """What the judging items said: scores by candidate name, and the gain of the best transfer."""
-
-    scores: Mapping[str, Score]
-    gain: Gain
-    by: str
-
-
-def _judge(
-    board: _Board,
-    plan: Plan,
-    best: Entry | None,
-    fitted: Mapping[str, Any],
-    judge: Task | None,
-    judge_inputs: Mapping[str | None, Any],
-    metric: str,
-    seed: int,
-) -> _Judged:
-    """Score the finalists on items that chose nothing, and measure the paired gain."""
-    entries = [entry for entry in (MAJORITY, SCRATCH, best) if entry is not None]
-    if judge is not None:
-        assert judge.labels is not None
-        truth, groups = judge.labels, _groups(judge)
-        by = f"{judge.n:,} items that took no part in training or choosing"
-        found = {
-            entry.name: select.predict_one(
-                fitted[entry.name], judge_inputs[entry.source], judge.classes
-            )
-            for entry in entries
-        }
-    else:
-        truth, groups = board.truth, board.groups
-        by = f"{len(truth):,} out-of-fold predictions, corrected for having chosen on them"
-        found = {entry.name: board.predictions[entry.name] for entry in entries}
-    scores = {
-        name: evaluate.score(metric, truth, predictions, groups=groups, seed=seed)
-        for name, predictions in found.items()
-    }
-    if best is None:
-        nothing = Gain(0.0, 0.0, 0.0, len(truth), metric=metric, verdict="none")
-        return _Judged(scores, nothing, by)
-    if judge is not None:
-        gain = evaluate.gain(
-            metric, truth, found[best.name], found[SCRATCH.name], groups=groups, seed=seed
-        )
-        return _Judged(scores, gain, by)
-    runners = [entry.name for entry in plan.transfers if entry.name in board.predictions]
-    raced = {name: board.predictions[name] for name in (SCRATCH.name, *runners)}
-    honest = select.corrected(raced, truth, metric, transfers=runners, groups=groups, seed=seed)
-    return _Judged({**scores, best.name: honest.score}, honest.gain, by)
-
-
-def _ship(plan: Plan, best: Entry | None, advised: bool, judged: _Judged, log: _Log) -> Entry:
+def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log) -> Entry:
     """Return what the user gets: the guard's advice, unless they named what they want."""
-    if best is None:
+    if pick.best is None:
         return SCRATCH
     forbidden = select.veto(judged.gain)
     if forbidden is not None:
         log.add(forbidden)
-    shipped = best if not plan.guarded or (advised and forbidden is None) else SCRATCH
-    if judged.scores[shipped.name].estimate == judged.scores[MAJORITY.name].estimate:
+    wanted = pick.ship and forbidden is None
+    shipped = pick.best if wanted or not plan.guarded else SCRATCH
+    if judged.scores[shipped.name].low <= judged.scores[MAJORITY.name].estimate:
         log.add(
             Decision(
-                "no better than the constant guess",
+                "hardly better than the constant guess",
                 "the labels may have little to do with these items, or there are too few of them",
                 "look at the data with `headstart check`, or label more",
             )
         )
     return shipped
+
+
+def _result(
+    *,
+    shipped: Entry,
+    best: Entry | None,
+    state: State,
+    train: Task,
+    metric: str,
+    judged: Judged,
+    candidates: tuple[Candidate, ...],
+    decisions: tuple[Decision, ...],
+    seconds: float,
+    seed: int,
+    shots: int | None,
+) -> Result:
+    """Put together what ``fit`` hands back."""
+    baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
+    contents = bundle.BundleContents(
+        modality=train.modality,
+        kind=train.kind,
+        strategy=shipped.strategy,
+        state=state,
+        metric=metric,
+        classes=train.classes,
+        label_name=train.label_name,
+        columns=bundle.columns_of(train.items) if train.modality == "table" else (),
+        source=sources.card(shipped.source) if shipped.source else None,
+        score=judged.scores[shipped.name],
+        gain=judged.gain,
+        baselines=baselines,
+        decisions=decisions,
+        candidates=candidates,
+        extra={"judged_by": judged.by, "seed": seed, "shots": shots},
+        fingerprint=train.fingerprint,
+        n=train.n,
+    )
+    return Result(
+        task=train,
+        metric=metric,
+        judged_by=judged.by,
+        chosen=Candidate(shipped.strategy, shipped.source, status="chosen"),
+        score=judged.scores[shipped.name],
+        majority=baselines["majority"],
+        scratch=baselines["scratch"],
+        gain=judged.gain,
+        transfer=Candidate(best.strategy, best.source) if best else None,
+        transfer_score=judged.scores[best.name] if best else None,
+        candidates=candidates,
+        decisions=decisions,
+        seconds=seconds,
+        seed=seed,
+        contents=contents,
+    )
 
 
 def check(
@@ -420,7 +338,7 @@ def check(
     path: str | None = None,
     group: str | None = None,
     test: Any = None,
-    modality: str | None = None,
+    modality: Modality | None = None,
     suspects: bool = True,
     seed: int = 0,
     reporter: Reporter = SILENT,
@@ -465,7 +383,7 @@ def check(
 
 def _out_of_fold(task: Task, seed: int, reporter: Reporter) -> FloatArray | None:
     """Return out-of-fold class probabilities, or None where nothing can be cross-validated."""
-    plan = select.plan(task.modality, task.kind, strategy=None)
+    plan = select.plan(task.modality, task.kind)
     entry = plan.default if plan.transfers else SCRATCH
     try:
         folds = data_room.split(task, n_splits=FOLDS, seed=seed)

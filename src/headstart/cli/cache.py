@@ -21,7 +21,8 @@ def cache(
         encode.cache_clear()
     info = encode.cache_info()
     if json:
-        emit_json(info.to_json())
+        shown = {"path": str(info.path), "entries": info.entries, "bytes": info.bytes}
+        emit_json(shown | {"limit": info.limit, "by_source": info.by_source})
         return
     from headstart.cli.tables import cache_table
 

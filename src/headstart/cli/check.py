@@ -11,9 +11,7 @@ from headstart.cli.console import ConsoleReporter, emit_json, out
 
 
 def check(
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Class folders, or a file.")
-    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Class folders, or a file.")],
     label: options.Label = None,
     text: options.Text = None,
     path: options.PathColumn = None,

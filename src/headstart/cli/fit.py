@@ -12,9 +12,7 @@ from headstart.cli.console import ConsoleReporter, emit_json, out
 
 
 def fit(
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Class folders, or a file.")
-    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Class folders, or a file.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="MODEL", help="Where the model is saved.")
     ],

@@ -7,13 +7,9 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout.")
-]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")]
-Seed = Annotated[
-    int, typer.Option("--seed", help="Same seed: same numbers.", min=0)
-]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed: same numbers.", min=0)]
 Label = Annotated[str | None, typer.Option("--label", help="The label column.", metavar="COL")]
 Text = Annotated[str | None, typer.Option("--text", help="The text column.", metavar="COL")]
 PathColumn = Annotated[

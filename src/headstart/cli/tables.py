@@ -40,15 +40,12 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
         "",
         title=f"Candidates, compared on the training part ({result.task.n:,} items)",
     )
-    for candidate in sorted(
-        result.candidates, key=lambda found: result.rank(found), reverse=True
-    ):
+    for candidate in result.ranked():
         estimate, interval = _split(candidate.score)
-        mark = "<- chosen" if candidate.status == "chosen" else candidate.reason
-        style = "bold" if candidate.status == "chosen" else ""
-        table.add_row(
-            candidate.name, estimate, interval, f"{candidate.seconds:.1f}", escape(mark), style=style
-        )
+        chosen = candidate.status == "chosen"
+        mark = "<- chosen" if chosen else candidate.reason
+        cells = (candidate.name, estimate, interval, f"{candidate.seconds:.1f}", escape(mark))
+        table.add_row(*cells, style="bold" if chosen else "")
     yield table
     yield ""
     judged = _table(
@@ -126,10 +123,10 @@ def examples_table(examples: Mapping[str, Example]) -> Table:
 
 def cache_table(info: CacheInfo) -> Table:
     """Return what is cached as a table."""
-    table = _table("cached", ">entries", ">MB", title=str(info.path))
-    for name, (entries, size) in info.by_source.items():
-        table.add_row(name, f"{entries:,}", f"{size / 1e6:.1f}")
-    table.add_row("all", f"{info.entries:,}", f"{info.bytes / 1e6:.1f}", style="bold")
+    table = _table("features of", ">MB", title=f"{info.path}: {info.entries:,} items")
+    for name, size in info.by_source.items():
+        table.add_row(escape(name), f"{size / 1e6:.1f}")
+    table.add_row("all", f"{info.bytes / 1e6:.1f} of {info.limit / 1e6:,.0f}", style="bold")
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.select.board import Board, Judged, Pick, judge
 from headstart.select.choose import Choice, choose
 from headstart.select.corrected import Corrected, corrected
 from headstart.select.guard import Guarded, guard, veto
@@ -12,17 +13,21 @@ __all__ = [
     "BASELINES",
     "MAJORITY",
     "SCRATCH",
+    "Board",
     "Choice",
     "Corrected",
     "Entry",
     "Field",
     "Guarded",
+    "Judged",
     "Outcome",
+    "Pick",
     "Plan",
     "choose",
     "corrected",
     "fit_one",
     "guard",
+    "judge",
     "plan",
     "predict_one",
     "race",

@@ -1,4 +1,4 @@
-"""Which candidates take part: sources x strategies, gated by what is known, each gate with its why."""
+"""Which candidates take part: sources x strategies, and why."""
 
 from __future__ import annotations
 

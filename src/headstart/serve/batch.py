@@ -16,6 +16,8 @@ from headstart.core.types import SILENT, Reporter, Skipped
 if TYPE_CHECKING:
     import pandas as pd
 
+FOLDER_LABEL = "folder"
+
 
 def predict_inputs(
     model: str | Path,
@@ -48,7 +50,7 @@ def predict_inputs(
     BundleError, DataError, SourceError
     """
     loaded = bundle.load(model)
-    columns = loaded.columns_needed
+    columns = [column.name for column in loaded.manifest.columns] or None
     items, ids, skipped = data_room.read_inputs(
         list(inputs), modality=loaded.modality, text=text, path=path, columns=columns
     )
@@ -90,16 +92,24 @@ def evaluate_model(
     loaded = bundle.load(model)
     task = data_room.read(
         data,
-        label=label if label is not None else loaded.label_of(data),
+        label=label or _label_column(loaded, data),
         text=text,
         path=path,
         group=group,
         modality=loaded.modality,
-        kind=loaded.kind,
+        kind=loaded.manifest.kind,
         allow_unreadable=allow_unreadable,
         reporter=reporter,
     )
     return loaded.evaluate(task, seed=seed)
+
+
+def _label_column(model: bundle.Bundle, data: Any) -> str | None:
+    """Return the label column that the model was trained with, where DATA has columns."""
+    name = model.manifest.label_name
+    is_file = isinstance(data, (str, Path)) and Path(data).is_file()
+    has_columns = is_file or hasattr(data, "columns")
+    return name if has_columns and name != FOLDER_LABEL else None
 
 
 def write_csv(frame: pd.DataFrame, target: str | Path) -> Path:

@@ -1,0 +1,153 @@
+"""The front door, end to end: what a user gives and what comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import headstart as hs
+from headstart import transfer
+from headstart.core.errors import DataError, OptionError, UnknownNameError
+from tests import samples
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture
+def recorder():
+    class Recorder:
+        def __init__(self):
+            self.said = []
+
+        def say(self, text):
+            self.said.append(text)
+
+        def progress(self, stage, done, total, unit="items"):
+            pass
+
+    return Recorder()
+
+
+def test_meaning_in_rare_words_is_positive_transfer(weights):
+    result = hs.fit(samples.topics(), label="topic")
+    assert result.gain.verdict == "positive"
+    assert result.chosen.source == "minilm"
+    assert result.score.estimate > 0.85
+    assert result.score.low <= result.score.estimate <= result.score.high
+    assert result.majority.estimate < 0.45
+    assert result.predict(["a picture of a zebra", "a bowl of rice"]).tolist() == ["animal", "food"]
+
+
+def test_surface_codes_are_handed_to_scratch(weights):
+    result = hs.fit(samples.codes(), label="code")
+    assert result.chosen.strategy == "scratch"
+    assert result.chosen.source is None
+    assert result.gain.verdict == "negative"
+    assert "You get scratch." in result.headline()
+    assert any("ship scratch" in decision.what for decision in result.decisions)
+
+
+def test_a_named_strategy_is_handed_back_whatever_the_guard_advises(weights):
+    result = hs.fit(samples.codes(), label="code", strategy="probe")
+    assert result.chosen.strategy == "probe"
+    assert result.gain.verdict == "negative"
+    assert any("named with --strategy" in decision.why for decision in result.decisions)
+    guarded = hs.fit(samples.codes(), label="code", strategy=["probe", "scratch"])
+    assert guarded.chosen.strategy == "scratch"
+
+
+def test_a_table_is_trained_from_scratch_and_says_so(weights):
+    result = hs.fit(samples.wine_like(), label="grade")
+    assert result.chosen.strategy == "scratch"
+    assert result.transfer is None
+    assert result.gain.verdict == "none"
+    assert "No transfer was tried" in result.headline()
+    assert result.score.estimate > result.majority.estimate
+    again = result.predict(samples.wine_like(seed=1).drop(columns="grade"))
+    assert set(again) <= {"good", "plain"}
+
+
+def test_pictures_in_class_folders(weights, tmp_path):
+    result = hs.fit(samples.pictures(tmp_path / "stripes"))
+    assert result.task.modality == "image"
+    assert result.score.estimate > 0.6
+    assert {one.strategy for one in result.candidates} >= {"majority", "scratch", "probe", "knn"}
+
+
+def test_shots_leave_the_rest_to_judge(weights):
+    result = hs.fit(samples.topics(), label="topic", shots=8)
+    assert result.task.n == 24
+    assert result.score.n == 48
+    assert "took no part in training" in result.judged_by
+
+
+def test_one_label_a_class_takes_the_default_and_is_judged_on_the_rest(weights):
+    result = hs.fit(samples.topics(), label="topic", shots=1)
+    assert result.chosen.strategy == "probe"
+    assert result.score.n == 69
+    assert any("nothing is left to choose with" in one.what for one in result.decisions)
+
+
+def test_a_test_part_judges(weights):
+    frame = samples.topics()
+    train, test = frame.iloc[::2], frame.iloc[1::2]
+    result = hs.fit(train, label="topic", test=test)
+    assert result.task.n == len(train)
+    assert result.score.n == len(test)
+
+
+def test_same_seed_same_numbers(weights):
+    first = hs.fit(samples.topics(8), label="topic").to_json()
+    second = hs.fit(samples.topics(8), label="topic").to_json()
+    for found in (first, second):
+        found.pop("seconds")
+        for candidate in found["candidates"]:
+            candidate.pop("seconds")
+    assert first == second
+
+
+def test_the_saved_model_predicts_the_same(weights, tmp_path):
+    result = hs.fit(samples.topics(8), label="topic")
+    texts = ["the goat", "a tasty soup", "an old lorry"]
+    place = result.save(tmp_path / "model")
+    np.testing.assert_array_equal(hs.load(place).predict_proba(texts), result.predict_proba(texts))
+
+
+def test_every_decision_is_said_aloud(weights, recorder):
+    result = hs.fit(samples.topics(8), label="topic", reporter=recorder)
+    for decision in result.decisions:
+        assert str(decision) in recorder.said
+
+
+def test_unknown_names_are_refused_with_a_suggestion(weights):
+    with pytest.raises(UnknownNameError, match="did you mean 'probe'"):
+        hs.fit(samples.topics(4), label="topic", strategy="prob")
+    with pytest.raises(UnknownNameError, match="did you mean 'minilm'"):
+        hs.fit(samples.topics(4), label="topic", source="minilmm")
+    with pytest.raises(UnknownNameError, match="did you mean 'accuracy'"):
+        hs.fit(samples.topics(4), label="topic", metric="acuracy")
+
+
+def test_options_that_do_not_fit_are_refused(weights):
+    with pytest.raises(OptionError, match="at least 1 label"):
+        hs.fit(samples.topics(4), label="topic", shots=0)
+    with pytest.raises(OptionError, match="is for image data"):
+        hs.fit(samples.topics(4), label="topic", source="efficientnet-lite0")
+    with pytest.raises(OptionError, match="cannot be used for classification on table"):
+        hs.fit(samples.wine_like(), label="grade", strategy="probe")
+
+
+def test_a_class_that_cannot_be_cross_validated_needs_a_test_part(weights):
+    with pytest.raises(DataError):
+        hs.fit(["a horse", "a soup"], label=["animal", "food"])
+
+
+def test_check_finds_a_wrong_label_and_a_duplicate(weights):
+    frame = samples.topics()
+    frame.loc[2, "topic"] = "food"
+    frame.loc[len(frame)] = frame.loc[5]
+    report = transfer.check(frame, label="topic")
+    kinds = {finding.kind for finding in report.findings}
+    assert any("duplicate" in kind for kind in kinds)
+    suspect = next(finding for finding in report.findings if "suspect" in finding.kind)
+    assert "row 3" in suspect.items
