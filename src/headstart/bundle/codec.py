@@ -54,15 +54,18 @@ def plain(value: Any, where: str) -> Any:
     )
 
 
-def revive(value: Any) -> Any:
+def _revived(value: Any, where: str) -> Any:
     """Undo ``plain``: what stood for an infinity or not-a-number becomes the float again."""
     if isinstance(value, list):
-        return [revive(part) for part in value]
-    if isinstance(value, dict):
-        if set(value) == {_FLOAT}:
-            return _SPECIAL[value[_FLOAT]]
-        return {key: revive(part) for key, part in value.items()}
-    return value
+        return [_revived(part, where) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if _FLOAT not in value:
+        return {key: _revived(part, where) for key, part in value.items()}
+    name = value[_FLOAT]
+    if len(value) != 1 or not isinstance(name, str) or name not in _SPECIAL:
+        raise BundleCorruptError("not a special number", where=where, got=value)
+    return _SPECIAL[name]
 
 
 def to_json(value: Any) -> bytes:
@@ -76,6 +79,8 @@ def to_json(value: Any) -> bytes:
 
 def from_json(raw: bytes, where: str) -> dict[str, Any]:
     """Read a JSON object strictly: UTF-8, no key twice, no NaN, no number out of range.
+
+    Floats that JSON cannot hold come back as ``plain`` wrote them.
 
     Raises
     ------
@@ -99,8 +104,11 @@ def from_json(raw: bytes, where: str) -> dict[str, Any]:
         return value
 
     try:
-        value = json.loads(
-            raw.decode(), object_pairs_hook=pairs, parse_constant=constant, parse_float=number
+        value = _revived(
+            json.loads(
+                raw.decode(), object_pairs_hook=pairs, parse_constant=constant, parse_float=number
+            ),
+            where,
         )
     except (ValueError, RecursionError) as error:
         raise BundleCorruptError(f"not valid JSON: {error}", where=where) from None

@@ -12,9 +12,9 @@ from headstart.core.errors import DataError, OptionError
 if TYPE_CHECKING:
     import pandas as pd
 
-ColumnType = Literal["number", "category", "time"]
-COLUMN_TYPES: tuple[ColumnType, ...] = ("number", "category", "time")
-_LISTED = 5
+ColumnType = Literal["number", "flag", "date", "category"]
+COLUMN_TYPES: tuple[ColumnType, ...] = ("number", "flag", "date", "category")
+_STEPS = (0.0, 1.0, -1.0, 0.5, None)
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,7 @@ class Column:
     Parameters
     ----------
     name : str
-    type : {"number", "category", "time"}
-        Truth values count as numbers; all text counts as category.
+    type : {"number", "flag", "date", "category"}
     mean, spread : float
         Mean and standard deviation (0 where there is none); the golden rows are made from them.
     """
@@ -37,32 +36,29 @@ class Column:
 
 
 def columns_of(frame: pd.DataFrame) -> tuple[Column, ...]:
-    """Describe the columns of a data frame of features.
+    """Describe the columns of a table's items.
 
     Parameters
     ----------
     frame : DataFrame of shape (n, d)
+        ``Task.items`` of a table.
 
     Returns
     -------
     tuple of Column, length d
     """
-    from pandas.api import types
+    from headstart.data import column_types
 
     columns = []
-    for name in frame.columns:
-        values = frame[name]
-        if types.is_bool_dtype(values) or types.is_numeric_dtype(values):
-            numbers = values.astype("float64")
-            mean, spread = float(numbers.mean()), float(numbers.std(ddof=0))
-            finite = math.isfinite(mean) and math.isfinite(spread)
-            columns.append(
-                Column(str(name), "number", mean if finite else 0.0, spread if finite else 0.0)
-            )
-        elif types.is_datetime64_any_dtype(values):
-            columns.append(Column(str(name), "time"))
-        else:
-            columns.append(Column(str(name), "category"))
+    for (name, held), position in zip(
+        column_types(frame).items(), range(frame.shape[1]), strict=True
+    ):
+        mean = spread = 0.0
+        if held == "number":
+            values = frame.iloc[:, position].astype("float64")
+            mean, spread = float(values.mean()), float(values.std(ddof=0))
+        sound = math.isfinite(mean) and math.isfinite(spread)
+        columns.append(Column(name, held, mean if sound else 0.0, spread if sound else 0.0))
     return tuple(columns)
 
 
@@ -84,6 +80,8 @@ def to_frame(items: Any, columns: Sequence[Column]) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from headstart.data.columns import apply_columns
+
     if isinstance(items, dict | str | pd.Series):
         raise OptionError(
             "one row was given where a table is needed",
@@ -91,80 +89,56 @@ def to_frame(items: Any, columns: Sequence[Column]) -> pd.DataFrame:
             allowed="a DataFrame, or a list of dicts",
             hint="put it into a list: [row]",
         )
-    if not isinstance(items, pd.DataFrame):
-        rows = list(items)
-        for position, row in enumerate(rows):
-            if not isinstance(row, dict):
-                raise DataError(
-                    "a row is not a dict of column: value",
-                    where=f"item {position}",
-                    got=type(row).__name__,
-                )
-        items = pd.DataFrame(rows, columns=None if rows else [c.name for c in columns])
-    given = {str(name): name for name in items.columns}
-    missing = [column.name for column in columns if column.name not in given]
-    if missing:
-        raise DataError(
-            f"the model needs {len(missing)} column(s) that are not here",
-            where=", ".join(missing[:_LISTED]),
-            allowed=[column.name for column in columns],
-        )
-    return pd.DataFrame(
-        {column.name: _typed(items[given[column.name]], column) for column in columns},
-        columns=[column.name for column in columns],
-    ).reset_index(drop=True)
+    frame = items if isinstance(items, pd.DataFrame) else _frame_of(list(items))
+    names = [column.name for column in columns]
+    if not len(frame):
+        return pd.DataFrame({name: [] for name in names})
+    frame = frame.rename(columns=str)
+    twice = [name for name in names if list(frame.columns).count(name) > 1]
+    if twice:
+        raise DataError("a column stands twice", where="items", got=twice)
+    types: dict[str, str | None] = {}
+    for column in columns:
+        types[column.name] = column.type
+        if column.name in frame.columns and frame[column.name].dtype.kind == "f":
+            if column.type == "category":
+                cells = [_whole(value) for value in frame[column.name]]
+                frame[column.name] = pd.Series(cells, dtype=object, index=frame.index)
+            else:
+                types[column.name] = "number"  # dates and flags that were read before
+    return apply_columns(frame, types, "items")[0]
 
 
-def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
+def _frame_of(rows: list[Any]) -> pd.DataFrame:
     import pandas as pd
-    from pandas.api import types
 
-    if column.type == "category":
-        return values.map(_category).astype(object)
-    convert = pd.to_numeric if column.type == "number" else pd.to_datetime
-    if types.is_object_dtype(values) or types.is_string_dtype(values):
-        blank = values.isna() | (values.astype(str).str.strip() == "")
-        values = values.mask(blank, None)
-        result = convert(values, errors="coerce")
-        wrong = (result.isna() & ~blank).to_numpy().nonzero()[0]
-        if len(wrong):
+    for position, row in enumerate(rows):
+        if not isinstance(row, dict):
             raise DataError(
-                f"not a {column.type} in column {column.name!r}",
-                where=f"item {int(wrong[0])}",
-                got=values.iloc[int(wrong[0])],
-                allowed=f"a {column.type}, or nothing",
+                "a row is not a dict of column: value",
+                where=f"item {position}",
+                got=type(row).__name__,
             )
-        values = result
-    if column.type == "number":
-        if types.is_datetime64_any_dtype(values):
-            raise DataError("a column of times where numbers belong", where=column.name)
-        return values.astype("float64")
-    return values
+    return pd.DataFrame(rows, dtype=object)
 
 
-def _category(value: Any) -> str | None:
-    if value is None or value != value:  # only not-a-number and its like differ from themselves
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a gap elsewhere made a column of whole numbers into floats
-    return str(value)
+def _whole(value: float) -> Any:
+    """Return 3.0 as 3: a gap elsewhere made a column of whole numbers into floats."""
+    return int(value) if float(value).is_integer() else value
 
 
 def golden_rows(columns: Sequence[Column]) -> list[dict[str, Any]]:
     """Make rows that look like the table without showing any of its rows or values.
 
-    Numbers stand at, above and below their mean, and are missing once; categories are missing or
-    one that was never seen.
+    Numbers stand at, above and below their mean; categories are ones that were never seen; the
+    last row is empty.
     """
-    rows: list[dict[str, Any]] = []
-    for step in (0.0, 1.0, -1.0, 0.5, None):
-        row: dict[str, Any] = {}
-        for column in columns:
-            if column.type == "number":
-                row[column.name] = None if step is None else column.mean + step * column.spread
-            elif column.type == "time":
-                row[column.name] = None if step is None else "2020-02-29T12:00:00"
-            else:
-                row[column.name] = None if step is None else "(golden)"
-        rows.append(row)
-    return rows
+    return [{column.name: _golden(column, step) for column in columns} for step in _STEPS]
+
+
+def _golden(column: Column, step: float | None) -> Any:
+    if step is None:
+        return None
+    if column.type == "number":
+        return column.mean + step * column.spread
+    return {"flag": step > 0, "date": "2020-02-29", "category": "(golden)"}[column.type]

@@ -36,7 +36,7 @@ def _aside(target: Path) -> Path:
 def recover(target: Path) -> None:
     """Put the old bundle back if a kill fell between the two renames of ``replace``."""
     if not os.path.lexists(target) and _aside(target).is_dir():
-        with contextlib.suppress(FileNotFoundError, FileExistsError):
+        with contextlib.suppress(OSError):
             _aside(target).rename(target)
 
 
@@ -142,6 +142,8 @@ def listing(directory: Path) -> set[str]:
         raise BundleError("there is no model here", where=str(directory)) from None
     except NotADirectoryError:
         raise BundleError("not a model: a model is a directory", where=str(directory)) from None
+    except OSError as error:
+        raise BundleError(f"cannot be read: {error.strerror}", where=str(directory)) from None
 
 
 def read(path: Path, *, at_most: int, exactly: int | None = None) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.bundle.codec import from_json, from_safetensors, plain, revive
+from headstart.bundle.codec import from_json, from_safetensors, plain
 from headstart.bundle.columns import Column, golden_rows, to_frame
 from headstart.bundle.manifest import GOLDEN, GOLDEN_ARRAYS, Manifest
 from headstart.core.errors import BundleCorruptError
@@ -116,7 +116,7 @@ def from_files(json_raw: bytes, arrays_raw: bytes, manifest: Manifest) -> Golden
         raise BundleCorruptError("not golden texts and rows", where=GOLDEN)
     golden = Golden(
         tuple(texts),
-        [revive(row) for row in rows],
+        rows,
         arrays.pop("images", None),
         arrays.pop("features", None),
         arrays.pop("outputs", np.empty(0)),

@@ -12,7 +12,7 @@ from headstart.bundle.columns import Column, to_frame
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import Modality
 
-_ONE = {"text": "a list of texts", "image": "a list of paths, PIL images or arrays"}
+_MANY = {"text": "a list of texts", "image": "a list of paths, PIL images or arrays"}
 
 
 def prepared(items: Any, modality: Modality, columns: Sequence[Column] = ()) -> Any:
@@ -34,16 +34,18 @@ def prepared(items: Any, modality: Modality, columns: Sequence[Column] = ()) -> 
     """
     if modality == "table":
         return to_frame(items, columns)
-    single = isinstance(items, str | bytes | os.PathLike) or hasattr(items, "convert")
+    single = isinstance(items, str | bytes | dict | os.PathLike) or hasattr(items, "convert")
     if single or (isinstance(items, np.ndarray) and modality == "image" and items.ndim in (2, 3)):
         raise OptionError(
             f"a single {modality} was given where several are expected",
             got=items if isinstance(items, str) else type(items).__name__,
-            allowed=_ONE.get(modality, "a list"),
+            allowed=_MANY.get(modality, "a list"),
             hint="put it into a list: [item]",
         )
-    if not isinstance(items, Iterable):
-        raise OptionError("not a list of items", got=type(items).__name__)
+    if not isinstance(items, Iterable) or hasattr(items, "columns"):
+        raise OptionError(
+            "not a list of items", got=type(items).__name__, allowed=_MANY.get(modality, "a list")
+        )
     result = list(items)
     fits = _is_text if modality == "text" else _is_image
     for position, item in enumerate(result):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.bundle.codec import revive
 from headstart.bundle.golden import Golden, check_features, outputs, raw_items
 from headstart.bundle.inputs import prepared, shown
 from headstart.bundle.manifest import Manifest
@@ -67,7 +66,7 @@ class Bundle:
         self.reporter = reporter
         self._golden, self._weights, self._tokenizer = golden, weights, tokenizer
         self._backbone = backbone
-        self._proven = golden is None
+        self._proven = False
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -102,7 +101,7 @@ class Bundle:
             "columns": [{"name": column.name, "type": column.type} for column in m.columns],
             "input": dict(m.input),
             "source": None if m.source is None else dict(vars(m.source)),
-            **revive(dict(m.result)),
+            **m.result,
             "fingerprint": m.fingerprint,
             "n": m.n,
             "versions": dict(m.versions),
@@ -297,20 +296,14 @@ class Bundle:
         from headstart import encode
 
         backbone = self.backbone()
-        if self._golden is None or self._proven:
-            if not len(items):
-                return np.empty((0, backbone.card.dim), dtype=np.float32)
-            return encode.features(items, backbone, cache=cache, reporter=self.reporter).array
-        # the golden inputs ride along with the first items: the encoder is made ready only once
-        golden = list(raw_items(self._golden, self.modality, self.manifest.columns))
-        if cache:
-            check_features(self._golden, encode.features(golden, backbone, cache=False).array)
+        if self._golden is not None and not self._proven:
+            golden = raw_items(self._golden, self.modality, self.manifest.columns)
+            found = encode.features(list(golden), backbone, cache=False)
+            check_features(self._golden, found.array)
             self._proven = True
-            return self._features(items, cache)
-        found = encode.features([*items, *golden], backbone, cache=False, reporter=self.reporter)
-        check_features(self._golden, found.array[len(items) :])
-        self._proven = True
-        return found.array[: len(items)]
+        if not len(items):
+            return np.empty((0, backbone.card.dim), dtype=np.float32)
+        return encode.features(items, backbone, cache=cache, reporter=self.reporter).array
 
     def _labels(self, inputs: Any) -> AnyArray:
         if not len(inputs):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.bundle import disk
-from headstart.bundle.codec import from_json, from_safetensors, revive
+from headstart.bundle.codec import from_json, from_safetensors
 from headstart.bundle.golden import check_head, from_files
 from headstart.bundle.manifest import (
     GOLDEN,
@@ -143,7 +143,7 @@ def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
     if (spec.input == "features") != (manifest.source is not None):
         raise BundleCorruptError("a source where the strategy uses none, or none", where=MANIFEST)
     _side(manifest)
-    state = State(from_safetensors(arrays_raw, MODEL), revive(from_json(meta_raw, STATE)))
+    state = State(from_safetensors(arrays_raw, MODEL), from_json(meta_raw, STATE))
     try:
         estimator = strategies.from_state(
             manifest.strategy, kind=manifest.kind, modality=manifest.modality, state=state
