@@ -239,15 +239,18 @@ def _projected(parts: list[_Ranked]) -> Compiled:
     Exact where all weights are equal; the terms left out are of the order of one over the number
     of items of a class.
     """
+    from scipy.sparse import csr_matrix
+
     components = np.stack([part.components() for part in parts])
     positive = np.zeros(components.shape)
     for j, part in enumerate(parts):
         positive[j, part.order] = part.positive
-    yes, no = components * positive, components * (1 - positive)
-    auc = (yes.sum(axis=1) / positive.sum(axis=1))[:, None]
+    no = components * (1 - positive)
+    auc = ((components * positive).sum(axis=1) / positive.sum(axis=1))[:, None]
+    yes, member = csr_matrix(components * positive), csr_matrix(positive)
 
     def weighted(weights: FloatArray) -> FloatArray:
-        total, ones = weights.sum(axis=0), positive @ weights
+        total, ones = weights.sum(axis=0), member @ weights
         return _average(_ratio(yes @ weights, ones) + _ratio(no @ weights, total - ones) - auc)
 
     return weighted

@@ -6,9 +6,11 @@ too narrow for few items, collapse to a point where nothing is wrong, and for me
 over classes they are biased downwards (rare classes vanish from resamples).
 
 * Metrics between 0 and 1: Wilson's score interval with the effective number of items that the
-  standard error implies (Korn & Graubard 1998; Wilson 1927). A perfect score so keeps an interval.
+  standard error implies (Korn & Graubard 1998; Wilson 1927), at most the number there are. A
+  perfect score so keeps an interval.
 * Gains of such metrics: the standard error gets the share of two more items, one won and one lost
-  (Bonett & Price 2012), so that two models without a difference on 50 items are not called equal.
+  (Bonett & Price 2012), so that two models without a difference on 50 items are not called
+  equal. In groups such a pair is worth what the groups that differ are worth.
 * Metrics without bounds: plain t intervals, of RMSE, MAE and log loss on the log scale.
 
 The degrees of freedom are the effective number of groups minus one: a handful of groups gives a
@@ -22,11 +24,12 @@ import math
 import numpy as np
 
 from headstart.core.errors import OptionError
-from headstart.core.types import AnyArray, FloatArray, Gain, Score, Verdict
+from headstart.core.types import AnyArray, Gain, Score, Verdict
+from headstart.evaluate.basis import Basis, basis, discordant
 from headstart.evaluate.compiled import compiled
-from headstart.evaluate.metrics import METRICS, Metric
+from headstart.evaluate.metrics import METRICS
 from headstart.evaluate.predictions import Predictions
-from headstart.evaluate.resample import Units, resamples, units
+from headstart.evaluate.resample import resamples
 
 
 def score(
@@ -38,6 +41,7 @@ def score(
     seed: int = 0,
     n_boot: int = 2000,
     level: float = 0.95,
+    out_of_fold: bool = False,
 ) -> Score:
     """Measure predictions, with an interval.
 
@@ -56,6 +60,9 @@ def score(
         Number of bootstrap samples, at least 100.
     level : float
         Confidence of the interval, between 0.5 and 1.
+    out_of_fold : bool
+        Whether these are out-of-fold predictions; they are not independent of one another, and
+        the interval is wider by the root of two (see ``basis.OUT_OF_FOLD``).
 
     Returns
     -------
@@ -75,17 +82,10 @@ def score(
     """
     check_options(n_boot, level)
     evaluate = compiled(metric, truth, predictions)
+    rests = basis(metric, truth, groups, out_of_fold=out_of_fold)
     estimate = float(evaluate(np.ones((len(truth), 1)))[0])
-    drawn = units(len(truth), groups)
-    boot = np.concatenate([evaluate(weights) for weights in resamples(drawn, n_boot, seed)])
-    low, high = score_interval(
-        METRICS[metric],
-        estimate,
-        standard_error(boot, drawn),
-        size=pseudo_size(METRICS[metric], truth, drawn),
-        df=drawn.effective - 1,
-        level=level,
-    )
+    boot = np.concatenate([evaluate(w) for w in resamples(rests.drawn, n_boot, seed)])
+    low, high = score_interval(metric, estimate, rests.standard_error(boot), rests, level)
     return Score(metric, estimate, low, high, len(truth))
 
 
@@ -101,6 +101,7 @@ def gain(
     name: str = "scratch",
     margin: float = 0.01,
     level: float = 0.95,
+    out_of_fold: bool = False,
 ) -> Gain:
     """Measure how much better one model is than another on the same items.
 
@@ -126,6 +127,9 @@ def gain(
         baseline's score.
     level : float
         Confidence of the interval, between 0.5 and 1.
+    out_of_fold : bool
+        Whether these are out-of-fold predictions; they are not independent of one another, and
+        the interval is wider by the root of two (see ``basis.OUT_OF_FOLD``).
 
     Returns
     -------
@@ -146,28 +150,58 @@ def gain(
     """
     check_options(n_boot, level, margin)
     first, second = compiled(metric, truth, transfer), compiled(metric, truth, baseline)
-    found, once = METRICS[metric], np.ones((len(truth), 1))
+    sign, once = METRICS[metric].sign, np.ones((len(truth), 1))
+    rests = basis(metric, truth, groups, out_of_fold=out_of_fold)
     reference = float(second(once)[0])
-    estimate = found.sign * (float(first(once)[0]) - reference)
-    drawn = units(len(truth), groups)
-    blocks = [first(w) - second(w) for w in resamples(drawn, n_boot, seed)]
-    low, high = gain_interval(
-        found,
-        estimate,
-        standard_error(np.concatenate(blocks), drawn),
-        size=pseudo_size(found, truth, drawn),
-        df=drawn.effective - 1,
-        level=level,
-        scale=margin_scale(found, reference),
+    boot = [first(w) - second(w) for w in resamples(rests.drawn, n_boot, seed)]
+    return judged(
+        metric,
+        sign * (float(first(once)[0]) - reference),
+        rests.standard_error(np.concatenate(boot)),
+        rests,
+        level,
+        differing=discordant(metric, truth, transfer, baseline, rests.drawn),
+        reference=reference,
+        margin=margin,
+        name=name,
     )
+
+
+def judged(
+    metric: str,
+    estimate: float,
+    se: float,
+    rests: Basis,
+    level: float,
+    *,
+    differing: int,
+    reference: float,
+    margin: float,
+    name: str,
+) -> Gain:
+    """Return a gain with its interval and verdict, from its estimate and standard error.
+
+    Parameters
+    ----------
+    metric : str
+        A key of ``METRICS``.
+    estimate, se, rests, level, differing
+        As ``gain_interval``.
+    reference : float
+        The baseline's score.
+    margin, name
+        As ``gain``.
+    """
+    scale = margin_scale(metric, reference)
+    low, high = gain_interval(metric, estimate, se, rests, level, differing=differing, scale=scale)
     return Gain(
         estimate,
         low,
         high,
-        len(truth),
+        len(rests.drawn.of_item),
         baseline=name,
         metric=metric,
-        verdict=verdict(low, high, margin * margin_scale(found, reference)),
+        verdict=verdict(low, high, margin * scale),
     )
 
 
@@ -251,85 +285,91 @@ def check_options(n_boot: int, level: float, margin: float = 0.0) -> None:
         )
 
 
-def standard_error(boot: FloatArray, drawn: Units) -> float:
-    """Return the standard error from bootstrap values, with the small-sample factor.
-
-    The variance of a bootstrap over m units is too small by (m - 1) / m. Undefined resamples are
-    left out; with a single unit there is no standard error: NaN.
-    """
-    known = boot[~np.isnan(boot)]
-    if drawn.count < 2 or len(known) < 2:
-        return math.nan
-    return float(known.std()) * math.sqrt(drawn.count / (drawn.count - 1))
-
-
-def pseudo_size(metric: Metric, truth: AnyArray, drawn: Units) -> float:
-    """Return the number of independent items that a perfect score would rest on.
-
-    For accuracy the (effective) number of units; for metrics that average over classes not more
-    than the number of classes times the harmonic mean of their sizes.
-    """
-    size = drawn.effective
-    if not metric.bounded or metric.name == "accuracy":
-        return size
-    _, counts = np.unique(np.asarray(truth).astype(str), return_counts=True)
-    return min(size, len(counts) ** 2 / float((1 / counts).sum()))
-
-
 def score_interval(
-    metric: Metric, estimate: float, se: float, *, size: float, df: float, level: float
+    metric: str, estimate: float, se: float, rests: Basis, level: float
 ) -> tuple[float, float]:
-    """Return the interval of a score; see the head of this file."""
-    bounded = metric.bounded
-    if math.isnan(se) or df <= 0:
-        low = 0.0 if bounded or not metric.greater_is_better else -math.inf
-        return low, (1.0 if bounded or metric.name == "r2" else math.inf)
-    t = _quantile(df, level)
-    if bounded:
-        return _wilson(estimate, se, size, t)
-    if metric.name == "r2" or estimate <= 0:
-        return estimate - t * se, min(estimate + t * se, 1.0 if metric.name == "r2" else math.inf)
-    factor = math.exp(t * se / estimate)
+    """Return the interval of a score; see the head of this file.
+
+    Parameters
+    ----------
+    metric : str
+        A key of ``METRICS``.
+    estimate, se : float
+        The score and its standard error, by ``Basis.standard_error``.
+    rests : Basis
+    level : float
+        Confidence.
+    """
+    found = METRICS[metric]
+    if math.isnan(se) or rests.df <= 0:
+        low = 0.0 if found.bounded or not found.greater_is_better else -math.inf
+        return low, (1.0 if found.greater_is_better else math.inf)
+    t = _quantile(rests.df, level)
+    if found.bounded:
+        return _wilson(estimate, se, rests, t)
+    half = t * se * rests.dependence
+    if metric == "r2" or estimate <= 0:
+        return estimate - half, min(estimate + half, 1.0 if metric == "r2" else math.inf)
+    if metric == "rmse":  # a variance: Bonett's (2006) small-sample correction
+        half *= rests.size / max(rests.size - t, rests.size / 2)
+    factor = math.exp(min(half / estimate, 700.0))
     return estimate / factor, estimate * factor
 
 
-def _wilson(p: float, se: float, size: float, t: float) -> tuple[float, float]:
+def _wilson(p: float, se: float, rests: Basis, t: float) -> tuple[float, float]:
     """Return Wilson's interval for as many items as give p the standard error se."""
     spread = p * (1 - p)
-    n = spread / se**2 if se > 0 and spread > 0 else size
+    n = min(spread / se**2, rests.ceiling) if se > 0 and spread > 0 else rests.size
+    n /= rests.dependence**2
     centre = (p + t**2 / (2 * n)) / (1 + t**2 / n)
     half = t / (1 + t**2 / n) * math.sqrt(spread / n + t**2 / (4 * n**2))
     return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
 
 
 def gain_interval(
-    metric: Metric,
+    metric: str,
     estimate: float,
     se: float,
-    *,
-    size: float,
-    df: float,
+    rests: Basis,
     level: float,
+    *,
+    differing: int,
     scale: float,
 ) -> tuple[float, float]:
     """Return the interval of a gain; see the head of this file.
 
-    ``scale`` is the size of a whole item won: 1 for metrics between 0 and 1, the baseline's score
-    otherwise.
+    Parameters
+    ----------
+    metric : str
+        A key of ``METRICS``.
+    estimate, se : float
+        The gain and its standard error, by ``Basis.standard_error``.
+    rests : Basis
+    level : float
+        Confidence.
+    differing : int
+        Number of units in which the two models differ, by ``discordant``.
+    scale : float
+        By ``margin_scale``.
     """
-    bounded = metric.bounded
-    if math.isnan(se) or df <= 0:
+    bounded = METRICS[metric].bounded
+    if math.isnan(se) or rests.df <= 0:
         return (-1.0, 1.0) if bounded else (-math.inf, math.inf)
-    floor = scale * math.sqrt(2) / (size + 2) if bounded or se == 0 else 0.0
-    half = _quantile(df, level) * math.hypot(se, floor)
-    centre = estimate * size / (size + 2) if bounded else estimate
+    # two more units, one won and one lost, each worth as much as those that were seen to differ
+    worth = 1.0
+    if bounded and differing:
+        count = rests.drawn.count
+        worth = min(1.0, math.sqrt((se**2 * count + estimate**2) * count / differing))
+    two_more = math.sqrt(2) * worth * scale / (rests.size + 2) if bounded or not differing else 0.0
+    half = _quantile(rests.df, level) * rests.dependence * math.hypot(se, two_more)
+    centre = estimate * rests.size / (rests.size + 2) if bounded else estimate
     low, high = min(centre - half, estimate), max(centre + half, estimate)
     return (max(low, -1.0), min(high, 1.0)) if bounded else (low, high)
 
 
-def margin_scale(metric: Metric, reference: float) -> float:
+def margin_scale(metric: str, reference: float) -> float:
     """Return the score that margins of metrics without bounds are a share of."""
-    if metric.bounded or metric.name == "r2":
+    if METRICS[metric].bounded or metric == "r2":
         return 1.0
     return abs(reference)
 

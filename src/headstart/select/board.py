@@ -111,8 +111,6 @@ class Board:
             self.predictions,
             self.truth,
             self.metric,
-            groups=self.groups,
-            seed=self.seed,
         )
         return Pick(best, advice.ship == "transfer", (*choice.decisions, advice.decision))
 
@@ -150,7 +148,12 @@ class Board:
 
     def _score(self, name: str) -> Score:
         return evaluate.score(
-            self.metric, self.truth, self.predictions[name], groups=self.groups, seed=self.seed
+            self.metric,
+            self.truth,
+            self.predictions[name],
+            groups=self.groups,
+            seed=self.seed,
+            out_of_fold=True,
         )
 
     def _runners(self, plan: Plan) -> dict[str, Predictions]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,11 +88,9 @@ def choose(
     if not candidates:
         raise OptionError("there is no candidate to choose from", got=0, allowed="at least 1")
     names = list(candidates)
-    options = {"groups": groups, "seed": seed, "n_boot": n_boot}
-    scores = {
-        name: score(metric, truth, found, groups=groups, seed=seed, n_boot=n_boot)
-        for name, found in candidates.items()
-    }
+    options: dict[str, Any] = {"groups": groups, "seed": seed, "n_boot": n_boot}
+    options["out_of_fold"] = True
+    scores = {name: score(metric, truth, each, **options) for name, each in candidates.items()}
     sign = METRICS[metric].sign
     values = np.array([sign * scores[name].estimate for name in names])
     smooth = tie_breakers(candidates, truth, metric)
@@ -100,7 +99,7 @@ def choose(
     decisions = [_explained(names, scores, rank, metric)]
     if len(names) > 1:
         second = names[rank[1]]
-        lead = gain(metric, truth, candidates[best], candidates[second], name=second, **options)  # type: ignore[arg-type]
+        lead = gain(metric, truth, candidates[best], candidates[second], name=second, **options)
         if lead.low <= 0:
             decisions.append(
                 Decision(

@@ -5,6 +5,12 @@ Bootstrap bias-corrected cross-validation (BBC-CV): Tsamardinos, Greasidou & Bor
 Learning 107 (2018). Every bootstrap sample of the out-of-fold predictions chooses a candidate on
 the items it drew and scores it on the items it did not draw; the mean of those scores is free of
 the optimism of choosing.
+
+The interval is not that of the percentiles of those scores, which come from a third of the items
+and know nothing of the dependence between folds. It is the bootstrap's of the candidate that was
+chosen, moved to the corrected estimate and widened by the root of two for out-of-fold predictions
+(``evaluate.basis.OUT_OF_FOLD``). In simulated races of 20 useless candidates with real classifiers
+it calls 2 % positive; the uncorrected interval calls 30 %.
 """
 
 from __future__ import annotations
@@ -14,19 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from headstart.core.errors import OptionError, UnknownNameError
+from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import AnyArray, FloatArray, Gain, Score
-from headstart.evaluate import METRICS, Predictions, verdict
-from headstart.evaluate.compiled import compiled
-from headstart.evaluate.intervals import (
-    check_options,
-    gain_interval,
-    margin_scale,
-    pseudo_size,
-    score_interval,
-    standard_error,
-)
-from headstart.evaluate.resample import resamples, units
+from headstart.evaluate import METRICS, Predictions
+from headstart.evaluate.basis import basis, discordant
+from headstart.evaluate.compiled import Compiled, compiled
+from headstart.evaluate.intervals import check_options, judged, score_interval
+from headstart.evaluate.resample import resamples
 from headstart.select.choose import SAME, tie_breakers
 
 NOT_TRANSFER = ("scratch", "majority")
@@ -88,66 +88,56 @@ def corrected(
     OptionError
         If there is no transfer, or an option is out of range.
     DataError
-        As ``evaluate.score``.
+        As ``evaluate.score``; also if no resample leaves out enough to be scored.
     """
     check_options(n_boot, level, margin)
-    chosen_from = _transfers(candidates, baseline, transfers)
-    found, n = METRICS.get(metric), len(truth)
-    pool = {name: candidates[name] for name in chosen_from}
+    names = _transfers(candidates, baseline, transfers)
+    pool = {name: candidates[name] for name in names}
     functions = [compiled(metric, truth, one) for one in pool.values()]
-    found = METRICS[metric]
     against = compiled(metric, truth, candidates[baseline])
-    smooth = tie_breakers(pool, truth, metric)
-    drawn = units(n, groups)
-    outside, differences, picked_all, base_all = [], [], [], []
-    once = np.ones((n, 1))
-    full = np.array([float(f(once)[0]) for f in functions])
-    best = _pick(found.sign * full[:, None], smooth)[0]
-    for weights in resamples(drawn, n_boot, seed):
-        inside = np.stack([f(weights) for f in functions])
-        left = (weights == 0).astype(np.float64)
-        out = np.stack([f(left) for f in functions])
-        picked = _pick(found.sign * inside, smooth)
-        columns = np.arange(weights.shape[1])
-        base_in, base_out = against(weights), against(left)
-        outside.append(out[picked, columns])
-        differences.append(found.sign * (out[picked, columns] - base_out))
-        picked_all.append(inside[best])
-        base_all.append(found.sign * (inside[best] - base_in))
-    score_boot, gain_boot = np.concatenate(outside), np.concatenate(differences)
-    estimate = float(np.nanmean(score_boot))
-    benefit = float(np.nanmean(gain_boot))
-    reference = float(against(once)[0])
-    size, df = pseudo_size(found, truth, drawn), drawn.effective - 1
-    low, high = score_interval(
-        found,
-        estimate,
-        standard_error(np.concatenate(picked_all), drawn),
-        size=size,
-        df=df,
-        level=level,
+    sign, smooth = METRICS[metric].sign, tie_breakers(pool, truth, metric)
+    rests = basis(metric, truth, groups, out_of_fold=True)
+    once = np.ones((len(truth), 1))
+    best = int(_pick(sign * _all(functions, once), smooth)[0])
+    outside, ahead, scores, gains = [], [], [], []
+    for weights in resamples(rests.drawn, n_boot, seed):
+        inside, left = _all(functions, weights), (weights == 0).astype(np.float64)
+        picked = _pick(sign * inside, smooth)
+        found = _all(functions, left)[picked, np.arange(len(picked))]
+        outside.append(found)
+        ahead.append(sign * (found - against(left)))
+        scores.append(inside[best])
+        gains.append(inside[best] - against(weights))
+    estimate = _known_mean(np.concatenate(outside))
+    se = rests.standard_error(np.concatenate(scores))
+    low, high = score_interval(metric, estimate, se, rests, level)
+    gain = judged(
+        metric,
+        _known_mean(np.concatenate(ahead)),
+        rests.standard_error(np.concatenate(gains)),
+        rests,
+        level,
+        differing=discordant(metric, truth, pool[names[best]], candidates[baseline], rests.drawn),
+        reference=float(against(once)[0]),
+        margin=margin,
+        name=baseline,
     )
-    gain_low, gain_high = gain_interval(
-        found,
-        benefit,
-        standard_error(np.concatenate(base_all), drawn),
-        size=size,
-        df=df,
-        level=level,
-        scale=margin_scale(found, reference),
-    )
-    return Corrected(
-        Score(metric, estimate, low, high, n),
-        Gain(
-            benefit,
-            gain_low,
-            gain_high,
-            n,
-            baseline=baseline,
-            metric=metric,
-            verdict=verdict(gain_low, gain_high, margin * margin_scale(found, reference)),
-        ),
-    )
+    return Corrected(Score(metric, estimate, low, high, len(truth)), gain)
+
+
+def _all(functions: Sequence[Compiled], weights: FloatArray) -> FloatArray:
+    """Values of every candidate under every weighting, (m, b)."""
+    return np.stack([one(weights) for one in functions])
+
+
+def _known_mean(values: FloatArray) -> float:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        raise DataError(
+            "too few items, or groups of them, to correct the score for having been chosen",
+            hint="label more items, or judge on a test part (--test)",
+        )
+    return float(known.mean())
 
 
 def _transfers(

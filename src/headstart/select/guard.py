@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 from headstart.core.errors import UnknownNameError
 from headstart.core.types import AnyArray, Decision, Gain
-from headstart.evaluate import Predictions, gain
+from headstart.evaluate import METRICS, Predictions, value
+from headstart.select.choose import SAME
 
 OVERRIDE = "--strategy NAME forces transfer"
 
@@ -26,14 +27,12 @@ def guard(
     metric: str,
     *,
     baseline: str = "scratch",
-    groups: AnyArray | None = None,
-    seed: int = 0,
-    n_boot: int = 1000,
 ) -> Guarded:
     """Decide whether the chosen transfer or scratch is shipped.
 
-    Scratch is shipped if the transfer does not beat it out of fold on the data that chose: if the
-    estimate of the paired gain is not above zero.
+    Scratch is shipped if the transfer does not beat it out of fold on the data that chose: if its
+    score is not better, by however little. The estimate decides, not its interval: between two
+    models that may be equal the user loses nothing by the guess. ``veto`` looks at intervals.
 
     Parameters
     ----------
@@ -46,9 +45,6 @@ def guard(
         A key of ``METRICS``.
     baseline : str
         What is shipped instead.
-    groups : array of shape (n,), optional
-    seed : int
-    n_boot : int
 
     Returns
     -------
@@ -60,23 +56,16 @@ def guard(
     UnknownNameError
         If the choice or the baseline is not among the candidates.
     OptionError, DataError
-        As ``evaluate.gain``.
+        As ``evaluate.value``.
     """
     for name in (choice, baseline):
         if name not in candidates:
             raise UnknownNameError("candidate", name, candidates)
-    found = gain(
-        metric,
-        truth,
-        candidates[choice],
-        candidates[baseline],
-        groups=groups,
-        seed=seed,
-        n_boot=n_boot,
-        name=baseline,
-    )
-    numbers = f"{found.estimate:+.3f} [{found.low:.3f}, {found.high:.3f}] {metric} out of fold"
-    if found.estimate > 0:
+    mine = value(metric, truth, candidates[choice])
+    other = value(metric, truth, candidates[baseline])
+    ahead = METRICS[metric].sign * (mine - other)
+    numbers = f"out of fold {metric} {mine:.3f}, {baseline} {other:.3f}"
+    if ahead > SAME:
         why = f"it beats {baseline} on the data that chose it ({numbers})"
         return Guarded("transfer", Decision(f"ship {choice}", why))
     why = f"{choice}, the best transfer, does not beat it ({numbers}): transfer would not help here"
