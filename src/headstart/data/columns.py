@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,7 @@ _ID_NAMES = frozenset(
     {"id", "index", "idx", "uuid", "guid", "row", "rowid", "row_id", "unnamed: 0"}
 )
 _ID_ROWS = 20
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -189,11 +191,7 @@ def _numbers(values: list[Any]) -> _Read | None:
 
     blank = [_blank(value) for value in values]
     cells = [np.nan if empty else v for v, empty in zip(values, blank, strict=True)]
-    strings = [c for c in cells if isinstance(c, str)]
-    note = ""
-    if strings and any("," in c for c in strings) and not any("." in c for c in strings):
-        cells = [c.replace(",", ".", 1) if isinstance(c, str) else c for c in cells]
-        note = "comma"
+    cells, note = _plain_commas(cells)
     numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce")
     out = numbers.to_numpy(dtype=np.float64, na_value=np.nan).copy()
     if bool(np.any(np.isnan(out) & ~np.array(blank, dtype=bool))):
@@ -203,6 +201,18 @@ def _numbers(values: list[Any]) -> _Read | None:
         out[infinite] = np.nan
         note = "infinite"
     return _Read("number", out, note)
+
+
+def _plain_commas(cells: list[Any]) -> tuple[list[Any], str]:
+    """Read 1,200,000 as grouped thousands and 3,14 as a decimal comma, where all cells agree."""
+    with_comma = [c.strip() for c in cells if isinstance(c, str) and "," in c]
+    if not with_comma:
+        return cells, ""
+    if all(_THOUSANDS.fullmatch(cell) for cell in with_comma):
+        return [c.replace(",", "") if isinstance(c, str) else c for c in cells], "thousands"
+    if any("." in c for c in cells if isinstance(c, str)):
+        return cells, ""
+    return [c.replace(",", ".", 1) if isinstance(c, str) else c for c in cells], "comma"
 
 
 def _dates(values: list[Any]) -> _Read | None:
@@ -280,6 +290,12 @@ def _said(columns: dict[str, _Read]) -> list[Decision]:
     if commas := names("number", "comma"):
         decisions.append(
             Decision(f"commas are read as decimal points: {shown(commas)}", "no cell holds a point")
+        )
+    if thousands := names("number", "thousands"):
+        decisions.append(
+            Decision(
+                f"commas are read as grouping thousands: {shown(thousands)}", "three digits each"
+            )
         )
     if infinite := names("number", "infinite"):
         decisions.append(

@@ -81,15 +81,33 @@ def _wide(data: bytes) -> str | None:
     return None
 
 
+_WESTERN_TWINS = ("cp1250", "cp1257", "cp1258", "mac", "iso8859", "latin", "cp4", "cp8")
+
+
 def _guessed(data: bytes) -> str | None:
+    """Ask charset-normalizer, and settle two near ties in which it errs on short texts."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data).best()
+    for name in ("cp932", "euc_jp"):
+        if _is_japanese(data, name):
+            return name
+    found = from_bytes(data)
+    best = found.best()
     if best is None:
         return None
-    # Single-byte guesses on little text are near ties: the common Western one wins among them.
-    if best.encoding.startswith(("cp125", "latin", "iso8859", "mac", "cp437", "cp850", "cp775")):
-        near = from_bytes(data, cp_isolation=["cp1252"]).best()
-        if near is not None and near.chaos <= best.chaos + 0.02 and best.encoding != "cp1251":
-            return "cp1252"
+    western = next((match for match in found if match.encoding == "cp1252"), None)
+    if western is None and best.encoding.startswith(_WESTERN_TWINS):
+        western = from_bytes(data, cp_isolation=["cp1252"]).best()
+    if western is not None and best.encoding.startswith(_WESTERN_TWINS):
+        return "cp1252" if western.coherence >= best.coherence else str(best.encoding)
     return str(best.encoding)
+
+
+def _is_japanese(data: bytes, name: str) -> bool:
+    """Half or more of Japanese text is kana; other texts read as Japanese hold hardly any."""
+    try:
+        letters = [letter for letter in data.decode(name) if letter > "\u007f"]
+    except UnicodeDecodeError:
+        return False
+    kana = sum("\u3041" <= letter <= "\u30ff" for letter in letters)
+    return bool(letters) and kana >= 0.25 * len(letters)

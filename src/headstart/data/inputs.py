@@ -10,12 +10,12 @@ from typing import Any
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import SILENT, Modality, Reporter, Skipped
 from headstart.data.columns import apply_columns
+from headstart.data.decodable import broken_images
 from headstart.data.decoding import decode
 from headstart.data.folders import audio_error, walk
 from headstart.data.frames import path_part, text_part
 from headstart.data.infer import Wanted, find_roles
 from headstart.data.part import IMAGE_ENDINGS, Part, shown
-from headstart.data.reading import broken_images
 from headstart.data.tables import checked_frame, read_table, table_ending
 
 

@@ -1,48 +1,21 @@
-"""Any form of DATA -> a `Task`: items, labels, groups, the test part, and every reason.
-
-`read` is the way through: find the parts, judge the labels, leave out what cannot be read, read
-feature columns, find duplicates, and check that there is something to learn.
-"""
+"""Any form of DATA -> a `Task`: finds its training and test part; `assemble` judges them."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from headstart import parallel
-from headstart.core.errors import DataError, OptionError, UnreadableError
-from headstart.core.types import (
-    SILENT,
-    AnyArray,
-    IntArray,
-    Kind,
-    Modality,
-    Reporter,
-    Skipped,
-    Task,
-)
-from headstart.data.columns import apply_columns, fit_columns
+from headstart.core.errors import DataError, OptionError
+from headstart.core.types import SILENT, Kind, Modality, Reporter, Task
+from headstart.data.assemble import Rules, assemble
 from headstart.data.folders import LABEL, read_folder
 from headstart.data.frames import from_frame, from_python, like
-from headstart.data.grouping import grouped
-from headstart.data.images import content_hash, read_image
 from headstart.data.infer import Wanted
-from headstart.data.labels import (
-    check_classes,
-    check_numbers,
-    infer_kind,
-    option_kind,
-    to_classes,
-    to_numbers,
-    unlabelled,
-)
-from headstart.data.part import Part, shown
+from headstart.data.labels import option_kind
+from headstart.data.part import Part
 from headstart.data.tables import checked_frame, read_table
 
 MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "table")
@@ -54,11 +27,6 @@ class _Options:
     labels: Any
     groups: Any
     domains: Any
-    kind: Kind | None
-    allow_unreadable: float
-    keep: tuple[str, ...]
-    duplicates: bool
-    reporter: Reporter
 
 
 def read(
@@ -149,14 +117,10 @@ def read(
         None if columns[0] else label,
         None if columns[1] else group,
         None if columns[2] else domain,
-        option_kind(kind),
-        allow_unreadable,
-        tuple(keep),
-        duplicates,
-        reporter,
     )
     train, held = _parts(data, test, options)
-    return _task(train, held, options)
+    rules = Rules(labelled, option_kind(kind), allow_unreadable, tuple(keep), duplicates, reporter)
+    return assemble(train, held, rules)
 
 
 def _column(value: Any) -> str | None:
@@ -266,228 +230,3 @@ def _test_part(test: Any, train: Part, options: _Options) -> Part:
     if hasattr(test, "columns") and hasattr(test, "iloc") and train.names:
         return like(checked_frame(test, "test"), train, where="test")
     return from_python(test, wanted, None, None, None)
-
-
-# ---------------------------------------------------------------------------------- the task
-
-
-def _task(train: Part, held: Part | None, options: _Options) -> Task:
-    found_train, found_test = train.n, held.n if held else 0
-    kind, train, held = _with_labels(train, held, options)
-    train = _readable(train, found_train, options)
-    held = None if held is None else _readable(held, found_test, options)
-    for part in (train, held):
-        if part is not None and not part.n:
-            raise DataError(
-                "no item is left",
-                where=part.origin,
-                got=_reasons(part.skipped),
-            )
-    if train.modality == "table":
-        train, held = _features(train, held, options)
-    train, held = _finished_labels(train, held, kind)
-    classes = (
-        () if train.labels is None or kind == "regression" else tuple(sorted(set(train.labels)))
-    )
-    train, held, groups, held_groups = grouped(
-        train, held, duplicates=options.duplicates, reporter=options.reporter
-    )
-    if train.labels is not None:
-        train = _checked(train, held, kind, classes)
-    if held is None:
-        return _as_task(train, kind, classes, groups, None)
-    test = _as_task(held, kind, classes, held_groups, None)
-    return _as_task(train, kind, classes, groups, test)
-
-
-def _reasons(skipped: tuple[Skipped, ...]) -> str:
-    reasons = [entry.reason for entry in skipped]
-    counted = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons[:1000])}
-    return ", ".join(f"{count} x {reason}" for reason, count in counted.items())
-
-
-def _with_labels(
-    train: Part, held: Part | None, options: _Options
-) -> tuple[Kind, Part, Part | None]:
-    """Find the kind of task, and leave out items without a label."""
-    if not options.wanted.labelled or train.labels is None:
-        if options.wanted.labelled:
-            raise DataError("there are no labels", where=train.origin, hint="Give them with label=")
-        return options.kind or "classification", replace(train, labels=None), held
-    train = train.leave_out(unlabelled(train.labels, options.kind))
-    kind = options.kind
-    if kind is None and train.labels:
-        kind, why = infer_kind(train.labels, train.label_name)
-        train = train.say(*([why] if why else []))
-    kind = kind or "classification"
-    if kind == "regression" and train.labels:
-        train = train.leave_out(unlabelled(train.labels, kind))
-    if held is None:
-        return kind, train, None
-    if held.labels is None:
-        raise DataError("the test part has no labels", where=held.origin)
-    return kind, train, held.leave_out(unlabelled(held.labels, kind))
-
-
-def _finished_labels(train: Part, held: Part | None, kind: Kind) -> tuple[Part, Part | None]:
-    parts: list[Part | None] = []
-    for part in (train, held):
-        if part is None or part.labels is None:
-            parts.append(part)
-        elif kind == "regression":
-            numbers = to_numbers(part.labels, part.label_name, part.ids)
-            parts.append(replace(part, labels=list(numbers)))
-        else:
-            names, decisions = to_classes(part.labels)
-            parts.append(replace(part, labels=list(names)).say(*decisions))
-    first = parts[0]
-    assert first is not None
-    return first, parts[1]
-
-
-def _readable(part: Part, found: int, options: _Options) -> Part:
-    """Leave out images that cannot be decoded; refuse when they are too many."""
-    if part.modality != "image":
-        return part
-    broken = broken_images(part.items, options.reporter)
-    part = part.leave_out(broken)
-    paths = ("the file does not exist", "it is a folder", "no path")
-    lost = [s for s in part.skipped if s.reason in paths or s.reason in set(broken.values())]
-    total = found + sum(entry.reason in paths for entry in part.skipped)
-    if len(lost) > options.allow_unreadable * max(total, 1):
-        listed = "; ".join(f"{entry.item}: {entry.reason}" for entry in lost[:5])
-        raise UnreadableError(
-            f"{len(lost)} of {total} images cannot be read",
-            where=part.origin,
-            got=listed + (f"; and {len(lost) - 5} more" if len(lost) > 5 else ""),
-            allowed=f"at most {options.allow_unreadable:.0%}",
-            hint=f"Repair or remove them, or allow them: --allow-unreadable "
-            f"{min(1.0, np.ceil(100 * len(lost) / total) / 100):.2f}",
-        )
-    return part
-
-
-def broken_images(items: Any, reporter: Reporter) -> dict[int, str]:
-    """Return the positions of images that cannot be decoded, each with the reason."""
-    broken: dict[int, str] = {}
-    for i, reason in enumerate(parallel.map(_why_unreadable, items)):
-        if reason:
-            broken[i] = reason
-        reporter.progress("reading images", i + 1, len(items))
-    return broken
-
-
-def _why_unreadable(item: Any) -> str:
-    try:
-        read_image(item, max_side=64)
-    except DataError as error:
-        return error.what
-    return ""
-
-
-def _features(train: Part, held: Part | None, options: _Options) -> tuple[Part, Part | None]:
-    names = tuple(str(name) for name in train.items.columns)
-    frame, decisions = fit_columns(train.items, names, options.keep, train.origin)
-    train = _without_blank_rows(replace(train, items=frame).say(*decisions))
-    if held is None:
-        return train, None
-    types = dict(frame.attrs["column_types"])
-    held = replace(held, items=apply_columns(held.items, types, held.origin)[0])
-    return train, _without_blank_rows(held)
-
-
-def _without_blank_rows(part: Part) -> Part:
-    blank = np.flatnonzero(part.items.isna().all(axis="columns").to_numpy())
-    return part.leave_out({int(i): "no value in any feature column" for i in blank})
-
-
-# ------------------------------------------------------------------------------------ checks
-
-
-def _checked(train: Part, held: Part | None, kind: Kind, classes: tuple[str, ...]) -> Part:
-    labels = _label_array(train, kind)
-    if kind == "regression":
-        check_numbers(labels, train.origin)
-        return train
-    train = train.say(*check_classes(labels, train.origin))
-    gone = sorted(set(classes) - set(labels))
-    if gone:
-        raise DataError(
-            f"classes are gone from the training part: {shown(gone)}",
-            where=train.origin,
-            hint="All their items repeat test items; remove those from the test part",
-        )
-    unseen = sorted(set(held.labels or ()) - set(classes)) if held is not None else []
-    if unseen and held is not None:
-        raise DataError(
-            f"the test part has classes that the training part has not: {shown(unseen)}",
-            where=held.origin,
-            got=f"{sum(label in set(unseen) for label in held.labels or ())} such items",
-            allowed=shown(list(classes), 20),
-            hint="Remove those items or add training items of those classes",
-        )
-    return train
-
-
-def _label_array(part: Part, kind: Kind) -> AnyArray:
-    if kind == "regression":
-        return np.array(part.labels, dtype=np.float64)
-    out = np.empty(part.n, dtype=object)
-    out[:] = part.labels
-    return out
-
-
-def _as_task(
-    part: Part, kind: Kind, classes: tuple[str, ...], groups: IntArray, test: Task | None
-) -> Task:
-    labels = None if part.labels is None else _label_array(part, kind)
-    domains = None
-    if part.domains is not None:
-        domains = np.array([str(value) for value in part.domains], dtype=object)
-    return Task(
-        modality=part.modality,
-        kind=kind,
-        items=part.items,
-        labels=labels,
-        ids=tuple(part.ids),
-        groups=groups,
-        classes=classes,
-        domains=domains,
-        test=test,
-        label_name=part.label_name,
-        origin=part.origin,
-        fingerprint=fingerprint(part.items, labels),
-        decisions=part.decisions,
-        skipped=part.skipped,
-        grouped=part.groups is not None,
-    )
-
-
-def fingerprint(items: Any, labels: AnyArray | None) -> str:
-    """Return the sha256 over the items' contents and labels, in order.
-
-    Parameters
-    ----------
-    items : sequence or DataFrame of length n
-    labels : ndarray of shape (n,) or None
-    """
-    digest = hashlib.sha256()
-    if hasattr(items, "iloc"):
-        for name in items.columns:
-            values = items[name].to_numpy()
-            digest.update(f"column {name}\0".encode())
-            if values.dtype.kind == "O":
-                digest.update("\0".join(map(str, values)).encode("utf-8", "surrogatepass"))
-            else:
-                digest.update(np.ascontiguousarray(values).tobytes())
-    else:
-        for hashed in parallel.map(content_hash, items, workers=_hashers(items)):
-            digest.update(hashed)
-    if labels is not None:
-        digest.update(b"labels\0")
-        digest.update("\0".join(map(str, labels.tolist())).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
-
-
-def _hashers(items: Any) -> int | None:
-    return None if len(items) and isinstance(items[0], Path) else 1
