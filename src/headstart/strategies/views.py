@@ -8,7 +8,7 @@ So tuning costs n x n products, however wide the views are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -98,26 +98,48 @@ def join(views: Views, names: Sequence[str]) -> Any:
 def out_of_fold(
     K: FloatArray, codes: IntArray, n_classes: int, folds: IntArray, strengths: Sequence[float]
 ) -> FloatArray:
-    """Probabilities (strengths, n, k) of each item by the models of the other folds."""
+    """Probabilities (strengths, n, k) of each item by the models of the other folds.
+
+    ``K`` is the Gram matrix (n, n) of the rows.
+    """
+
+    def basis(train: IntArray, test: IntArray) -> tuple[FloatArray, FloatArray]:
+        L = _factor(K[np.ix_(train, train)])
+        away = linalg.solve_triangular(L, K[np.ix_(train, test)], lower=True).T
+        return L.astype(np.float32), away.astype(np.float32)
+
+    return _across(basis, codes, n_classes, folds, strengths)
+
+
+def out_of_fold_rows(
+    X: FloatArray, codes: IntArray, n_classes: int, folds: IntArray, strengths: Sequence[float]
+) -> FloatArray:
+    """As :func:`out_of_fold`, from the rows themselves (n, d): for d < n."""
+    return _across(lambda train, test: (X[train], X[test]), codes, n_classes, folds, strengths)
+
+
+def _across(
+    basis: Callable[[IntArray, IntArray], tuple[FloatArray, FloatArray]],
+    codes: IntArray,
+    n_classes: int,
+    folds: IntArray,
+    strengths: Sequence[float],
+) -> FloatArray:
     result = np.zeros((len(strengths), len(codes), n_classes))
     for fold in range(int(folds.max()) + 1):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         present, local = np.unique(codes[train], return_inverse=True)
-        if len(test) == 0:
-            continue
         if len(present) < 2:
             result[:, test, present[0]] = 1.0
             continue
-        L = _factor(K[np.ix_(train, train)])
-        basis = L.astype(np.float32)
-        away = linalg.solve_triangular(L, K[np.ix_(train, test)], lower=True).T.astype(np.float32)
+        rows, away = basis(train, test)
         found: Solution | None = None
         for place, strength in enumerate(strengths):
             found = fit_softmax(
-                basis, local, len(present), strength, start=found, tol=2e-3, max_iter=60
+                rows, local, len(present), strength, start=found, tol=2e-3, max_iter=60
             )
-            p = probabilities((away @ found.coef + found.intercept).astype(np.float64))
-            result[place][np.ix_(test, present)] = p
+            scores = (away @ found.coef + found.intercept).astype(np.float64)
+            result[place][np.ix_(test, present)] = probabilities(scores)
     return result
 
 
@@ -200,6 +222,12 @@ class Linear:
         result: FloatArray = np.asarray(inner @ self.coef, dtype=np.float64) + self.intercept
         return result
 
+    def row_scores(self, X: FloatArray) -> FloatArray:
+        """Return the scores of dense rows, each summed alone: the batch does not change a bit."""
+        inner = np.einsum("nd,dk->nk", X, self.coef, dtype=np.float64, optimize=False)
+        result: FloatArray = inner + self.intercept
+        return result
+
     def arrays(self) -> dict[str, AnyArray]:
         """Return the model as named arrays."""
         held: dict[str, AnyArray] = {"coef": self.coef, "intercept": self.intercept}
@@ -263,6 +291,22 @@ def leave_one_out(
         leverage = (vectors**2) @ shrink + 1.0 / len(y)
         result[place] = y - (target - fitted) / np.maximum(1.0 - leverage, 1e-9)
     return result, centred
+
+
+def ridge_out_of_fold(
+    X: FloatArray, y: FloatArray, folds: IntArray, strengths: Sequence[float]
+) -> FloatArray:
+    """Predictions (strengths, n) of each row by the ridge models of the other folds (d < n)."""
+    result = np.empty((len(strengths), len(y)))
+    for fold in range(int(folds.max()) + 1):
+        train, test = folds != fold, folds == fold
+        mean, target = X[train].mean(axis=0), y[train].mean()
+        _, s, Vt = linalg.svd(X[train] - mean, full_matrices=False)
+        inner = Vt @ ((X[train] - mean).T @ (y[train] - target))
+        away = (X[test] - mean) @ Vt.T
+        for place, strength in enumerate(strengths):
+            result[place, test] = away @ (inner / (s**2 + 1.0 / strength)) + target
+    return result
 
 
 def tune_regressor(
