@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headstart.core.types import Modality as Names
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed: same numbers.", min=0)]
@@ -25,7 +27,7 @@ Group = Annotated[
     ),
 ]
 Modality = Annotated[
-    str | None, typer.Option("--modality", help="image, text or table.", metavar="NAME")
+    Names | None, typer.Option("--modality", help="image, text or table.", metavar="NAME")
 ]
 Unreadable = Annotated[
     float,

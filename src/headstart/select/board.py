@@ -106,12 +106,7 @@ class Board:
         best = next(entry for entry in plan.transfers if entry.name == choice.name)
         if SCRATCH.name not in self.predictions:
             return Pick(best, True, choice.decisions)
-        advice = guard(
-            best.name,
-            self.predictions,
-            self.truth,
-            self.metric,
-        )
+        advice = guard(best.name, self.predictions, self.truth, self.metric)
         return Pick(best, advice.ship == "transfer", (*choice.decisions, advice.decision))
 
     def judged(self, plan: Plan, best: Entry | None) -> Judged:
