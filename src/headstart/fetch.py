@@ -166,10 +166,16 @@ def _pip_download(pin: Pin, scratch: Path, reporter: Reporter) -> None:
 def _file_options(pin: Pin) -> list[str]:
     if not pin.filename.endswith(".whl"):
         return [f"--no-binary={pin.package}"]
-    platform = pin.filename.removesuffix(".whl").rsplit("-", 1)[1]
+    python, abi, platform = pin.filename.removesuffix(".whl").rsplit("-", 3)[1:]
     if platform == "any":
         return [f"--only-binary={pin.package}"]
-    return ["--only-binary=:all:", *(f"--platform={tag}" for tag in platform.split("."))]
+    options = ["--only-binary=:all:", *(f"--platform={tag}" for tag in platform.split("."))]
+    made_for = re.fullmatch(r"(cp|pp)(3)(\d+)", python)
+    if made_for:  # for one version of Python: ask for it, whichever is running
+        name, major, minor = made_for.groups()
+        options += [f"--implementation={name}", f"--python-version={major}.{minor}"]
+        options += [f"--abi={abi}"]
+    return options
 
 
 def _run(
@@ -258,7 +264,7 @@ def sha256_of(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def atomic_dir(target: Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_dir(target: Path, *, replace: bool = False, durable: bool = True) -> Iterator[Path]:
     """Yield an empty directory that becomes ``target`` when the block succeeds, and else vanishes.
 
     Everything in it is flushed to disk before it is renamed, so that ``target`` is either absent,
@@ -272,6 +278,9 @@ def atomic_dir(target: Path, *, replace: bool = False) -> Iterator[Path]:
     replace : bool
         Take the place of a ``target`` that exists (two renames; a lock among writers is the
         caller's business), instead of leaving it as it is.
+    durable : bool
+        Flush every file to disk first. Without, a power cut (not a kill) may leave an incomplete
+        ``target``: for many small files that can be made again.
 
     Raises
     ------
@@ -286,7 +295,8 @@ def atomic_dir(target: Path, *, replace: bool = False) -> Iterator[Path]:
     scratch.mkdir()
     try:
         yield scratch
-        _flush(scratch)
+        if durable:
+            _flush(scratch)
         if replace and target.exists():
             with contextlib.suppress(FileNotFoundError):
                 target.rename(_temporary(target.with_name(target.name + ".old")))
