@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from headstart.core.errors import DataError
+from headstart.core.errors import DataError, OptionError
 from headstart.core.types import AnyArray, Features, FloatArray, IntArray, State
 
 
@@ -70,6 +71,66 @@ def one_hot(codes: IntArray, n_classes: int) -> FloatArray:
     return target
 
 
+def row_weights(
+    codes: IntArray, classes: AnyArray, class_weight: str | Mapping[Any, float] | None
+) -> FloatArray:
+    """Return a weight for each row: 1, what gives every class the same total, or as given.
+
+    Raises
+    ------
+    OptionError
+        ``class_weight`` is not None, "balanced" or a mapping of classes to positive weights.
+    """
+    if class_weight is None:
+        return np.ones(len(codes))
+    if isinstance(class_weight, Mapping):
+        of_class = np.array([float(class_weight.get(name, 1.0)) for name in classes.tolist()])
+        if (np.isfinite(of_class) & (of_class > 0)).all():
+            return of_class[codes]
+    elif class_weight == "balanced":
+        counts = np.bincount(codes, minlength=len(classes))
+        return (len(codes) / (len(classes) * counts))[codes]
+    raise OptionError(
+        "not a weighting of classes",
+        where="class_weight",
+        got=class_weight,
+        allowed='None, "balanced" or a dict of class to positive weight',
+    )
+
+
+def stratified_folds(codes: IntArray, n_folds: int, random_state: int | None) -> IntArray:
+    """Return the fold of each row, each class spread evenly; -1 for the only row of a class.
+
+    A lone row is in the training part of every fold: held out, its class would be unknown.
+    """
+    rng = np.random.default_rng(random_state)
+    folds = np.empty(len(codes), dtype=np.int64)
+    order = rng.permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    counts = np.bincount(codes)
+    within = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    turn = np.repeat(rng.integers(n_folds, size=len(counts)), counts)
+    folds[order] = (within + turn) % n_folds
+    folds[counts[codes] == 1] = -1
+    return folds
+
+
+def positive_list(values: Any, where: str) -> FloatArray:
+    """Return penalties as an array.
+
+    Raises
+    ------
+    OptionError
+        They are not one or more positive, finite numbers.
+    """
+    array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    if array.ndim != 1 or not array.size or not (np.isfinite(array) & (array > 0)).all():
+        raise OptionError(
+            "not a list of penalties", where=where, got=values, allowed="positive finite numbers"
+        )
+    return array
+
+
 class FrozenEstimator(BaseEstimator):
     """Base of estimators that take (n, d) features, or items together with ``source``."""
 
@@ -94,9 +155,6 @@ class FrozenEstimator(BaseEstimator):
         return validate_data(
             self, as_features(X, self.source), dtype=[np.float64, np.float32], reset=False
         )
-
-    def _new_from(self, state: State, **params: Any) -> None:
-        self.n_features_in_ = int(state.meta["n_features"])
 
     def _base_meta(self) -> dict[str, Any]:
         check_is_fitted(self)

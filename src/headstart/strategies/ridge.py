@@ -8,6 +8,7 @@ intercept unpenalised (Golub, Heath & Wahba, Technometrics 1979; Rifkin & Lipper
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from headstart.core.types import AnyArray, FloatArray
 
 BLOCK = 8192
+LARGE = 2**27  # numbers; above it the rotated rows are kept in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +24,7 @@ class Spectrum:
     """The weighted, centred rows of a matrix, rotated onto their principal axes.
 
     ``rotated`` is (n, r), ``axes`` (d, r) orthonormal, ``values`` (r,) the positive eigenvalues of
-    the weighted scatter, r at most min(n - 1, d). All float64.
+    the weighted scatter, r at most min(n - 1, d). Float64, but for very many ``rotated`` rows.
     """
 
     mean: FloatArray
@@ -31,9 +33,18 @@ class Spectrum:
     rotated: FloatArray
     weights: FloatArray
 
-    def coefficients(self, slopes: FloatArray) -> FloatArray:
-        """Return coefficients (d, k) on the original features, from (r, k) on the axes."""
-        return self.axes @ slopes
+    def linear(self, slopes: FloatArray, offset: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return coefficients (d, k) and intercepts (k,) on the original features.
+
+        Parameters
+        ----------
+        slopes : ndarray of shape (r, k)
+            On the principal axes.
+        offset : ndarray of shape (k,)
+            The prediction at the mean row.
+        """
+        coef = np.ascontiguousarray(self.axes @ slopes)
+        return coef, offset - self.mean @ coef
 
 
 def decompose(X: FloatArray, weights: FloatArray | None = None) -> Spectrum:
@@ -52,26 +63,32 @@ def decompose(X: FloatArray, weights: FloatArray | None = None) -> Spectrum:
     """
     n, d = X.shape
     weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-    mean = (weights @ X) / weights.sum()
+    mean = np.zeros(d)
+    for rows in _blocks(n):
+        mean += weights[rows] @ X[rows]
+    mean /= weights.sum()
     if n > d:
         scatter = np.zeros((d, d))
-        for start in range(0, n, BLOCK):
-            rows = X[start : start + BLOCK] - mean
-            rows *= np.sqrt(weights[start : start + BLOCK, None])
-            scatter += rows.T @ rows
+        for rows in _blocks(n):
+            centred = (X[rows] - mean) * np.sqrt(weights[rows, None])
+            scatter += centred.T @ centred
         values, axes = np.linalg.eigh(scatter)
         keep = _significant(values, n)
         values, axes = values[keep], np.ascontiguousarray(axes[:, keep])
     else:
-        rows = (X - mean) * np.sqrt(weights[:, None])
-        values, left = np.linalg.eigh(rows @ rows.T)
+        centred = (X - mean) * np.sqrt(weights[:, None])
+        values, left = np.linalg.eigh(centred @ centred.T)
         keep = _significant(values, d)
-        values, left = values[keep], left[:, keep]
-        axes = rows.T @ (left / np.sqrt(values))
-    rotated = np.empty((n, len(values)))
-    for start in range(0, n, BLOCK):
-        rotated[start : start + BLOCK] = (X[start : start + BLOCK] - mean) @ axes
+        values = values[keep]
+        axes = centred.T @ (left[:, keep] / np.sqrt(values))
+    rotated = np.empty((n, len(values)), dtype=np.float64 if n * d <= LARGE else np.float32)
+    for rows in _blocks(n):
+        rotated[rows] = (X[rows] - mean) @ axes
     return Spectrum(mean, axes, values, rotated, weights)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))
 
 
 def _significant(values: FloatArray, size: int) -> AnyArray:
@@ -79,51 +96,72 @@ def _significant(values: FloatArray, size: int) -> AnyArray:
     return values > max(top * max(size, len(values)) * np.finfo(float).eps, 1e-300)
 
 
-@dataclass(frozen=True, eq=False)
-class RidgePath:
-    """Ridge fits over a path of penalties.
+class Ridge:
+    """Ridge regression of targets (n, k) on a spectrum, for any penalty.
 
     Parameters
     ----------
     spectrum : Spectrum
     targets : ndarray of shape (n, k)
-    alphas : ndarray of shape (a,)
     """
 
-    spectrum: Spectrum
-    targets: FloatArray
-    alphas: FloatArray
+    def __init__(self, spectrum: Spectrum, targets: FloatArray) -> None:
+        self.spectrum, self.targets = spectrum, targets
+        weights = spectrum.weights
+        self.offset: FloatArray = (weights @ targets) / weights.sum()
+        self._cross = spectrum.rotated.T @ (weights[:, None] * (targets - self.offset))
 
     def slopes(self, alpha: float) -> FloatArray:
         """Return coefficients (r, k) on the principal axes."""
-        s = self.spectrum
-        cross = s.rotated.T @ (s.weights[:, None] * (self.targets - self.intercept()))
-        return cross / (s.values + alpha)[:, None]
-
-    def intercept(self) -> FloatArray:
-        """Return the weighted mean of the targets: the prediction at the mean of the rows."""
-        return (self.spectrum.weights @ self.targets) / self.spectrum.weights.sum()
+        return self._cross / (self.spectrum.values + alpha)[:, None]
 
     def held_out(self, alpha: float) -> FloatArray:
         """Return (n, k) predictions, each row's by the model fitted without that row.
 
-        A row whose removal leaves nothing to fit (leverage 1) gets the intercept.
+        A row whose removal leaves nothing to fit (leverage 1) gets the mean of the targets.
         """
         s = self.spectrum
-        fitted = s.rotated @ self.slopes(alpha) + self.intercept()
-        leverage = (s.rotated**2) @ (1.0 / (s.values + alpha)) + 1.0 / s.weights.sum()
-        left = 1.0 - s.weights * leverage
-        safe = left > 1e-10
-        residual = (self.targets - fitted) / np.where(safe, left, 1.0)[:, None]
-        return np.where(safe[:, None], self.targets - residual, self.intercept())
+        total = s.weights.sum()
+        slopes, inverse = self.slopes(alpha), 1.0 / (s.values + alpha)
+        result = np.empty(self.targets.shape)
+        for rows in _blocks(len(result)):
+            z, truth = s.rotated[rows], self.targets[rows]
+            leverage = s.weights[rows] * ((z * z) @ inverse + 1.0 / total)
+            left = 1.0 - leverage
+            usable = left > 1e-10
+            residual = (truth - (z @ slopes + self.offset)) / np.where(usable, left, 1.0)[:, None]
+            result[rows] = np.where(usable[:, None], truth - residual, self.offset)
+        return result
+
+    def loo_error(self, alpha: float) -> float:
+        """Return the weighted mean of the squared leave-one-out errors, summed over targets."""
+        errors = ((self.held_out(alpha) - self.targets) ** 2).sum(axis=1)
+        weights = self.spectrum.weights
+        return float(weights @ errors / weights.sum())
+
+    def best_alpha(self, alphas: FloatArray) -> float:
+        """Return the penalty with the least leave-one-out error; of a tie, the larger one."""
+        ordered = np.sort(np.asarray(alphas, dtype=np.float64))[::-1]
+        return float(ordered[int(np.argmin([self.loo_error(float(a)) for a in ordered]))])
+
+    def left_out(self, alpha: float, out: AnyArray) -> FloatArray:
+        """Return predictions of the rows in ``out`` (a mask) by the fit to all other rows."""
+        s = self.spectrum
+        z, weights = s.rotated[~out], s.weights[~out]
+        mean = weights @ z / weights.sum()
+        offset = weights @ self.targets[~out] / weights.sum()
+        z = z - mean
+        scatter = (z * weights[:, None]).T @ z
+        scatter[np.diag_indices_from(scatter)] += alpha
+        cross = (z * weights[:, None]).T @ (self.targets[~out] - offset)
+        return (s.rotated[out] - mean) @ np.linalg.solve(scatter, cross) + offset
 
     def linear(self, alpha: float) -> tuple[FloatArray, FloatArray]:
         """Return coefficients (d, k) and intercepts (k,) on the original features."""
-        coef = self.spectrum.coefficients(self.slopes(alpha))
-        return coef, self.intercept() - self.spectrum.mean @ coef
+        return self.spectrum.linear(self.slopes(alpha), self.offset)
 
 
 def default_alphas(spectrum: Spectrum, n_alphas: int = 15) -> FloatArray:
-    """Return penalties from 1e-4 to 1e3 times the mean eigenvalue: no scale of X matters."""
+    """Return penalties from 1e-4 to 1e3 times the mean eigenvalue: the scale of X is no matter."""
     scale = float(spectrum.values.mean()) if len(spectrum.values) else 1.0
     return scale * np.logspace(-4, 3, n_alphas)
