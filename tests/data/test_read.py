@@ -315,6 +315,22 @@ def test_columns_are_read_by_what_they_hold() -> None:
     assert "id" in read(frame, duplicates=False, keep=["id"]).items
 
 
+def test_rows_that_coincide_by_nature_are_no_duplicates() -> None:
+    task = read(
+        pd.DataFrame({"a": [1, 2] * 20, "b": [3, 3, 4, 4] * 10, "label": list("xyyx") * 10})
+    )
+    assert task.groups.tolist() == list(range(40))
+    assert "taken for coincidence" in said(task)
+
+
+def test_whole_numbers_in_a_float_column_name_the_same_category() -> None:
+    frame = pd.DataFrame({"c": ["1", "2", "x", "1"] * 3, "label": list("ab") * 6})
+    test = pd.DataFrame({"c": [1.0, 2.0], "label": ["a", "b"]})
+    task = read(frame, label="label", test=test, duplicates=False)
+    assert task.test is not None
+    assert task.test.items["c"].tolist() == ["1", "2"]
+
+
 def test_thousands_are_not_decimals() -> None:
     frame = pd.DataFrame(
         {"x": ["1,200", "3,450", "900", "12,345,678"] * 3, "label": list("ab") * 6}

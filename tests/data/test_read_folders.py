@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,35 @@ def test_unreadable_images_are_listed_or_refused(tmp_path: Path) -> None:
     assert "dog/3.png" in str(caught.value)
     assert "--allow-unreadable 0.07" in str(caught.value)
     assert read(tmp_path, allow_unreadable=0.07).n == 29
+
+
+def test_links_to_folders_are_listed_and_closed_folders_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path, PETS)
+    (tmp_path / "dog" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    assert [entry.item for entry in read(tmp_path).skipped] == ["dog/loop"]
+    scan = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("cat"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match="cat: cannot be read: Permission denied"):
+        read(tmp_path)
+    (tmp_path / "a.csv").write_text("text,label\nsome text here,x\n")
+    monkeypatch.setattr(Path, "read_bytes", lambda self: closed("cat"))
+    with pytest.raises(DataError, match="cannot be read"):
+        read((["a b c", "d e f"], ["x", "y"]), test=tmp_path / "a.csv")
+
+
+def test_folders_named_by_numbers_are_classes(tmp_path: Path) -> None:
+    tree(tmp_path, [f"{1900 + 3 * year}/{i}.png" for year in range(25) for i in range(2)])
+    task = read(tmp_path, duplicates=False)
+    assert (task.kind, len(task.classes)) == ("classification", 25)
+    assert read(tmp_path, duplicates=False, kind="regression").kind == "regression"
 
 
 def test_groups_by_expression(tmp_path: Path) -> None:

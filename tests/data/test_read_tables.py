@@ -122,6 +122,8 @@ def test_huge_field_and_the_process_wide_limit(tmp_path: Path) -> None:
         ("", "the file is empty"),
         (" \n\n", "the file is empty"),
         ("text,label\n", "column names but no rows"),
+        ("a,b\n1,2\n3\n", "1 columns, the first line has 2"),
+        ('text\n"never closed\n', "a row cannot be read"),
         ("a,a,b\n1,2,3\n", "names must differ.*'a'"),
         ("5.1,3.5,setosa\n4.9,3.0,setosa\n6.1,2.9,other\n", "looks like data"),
         ("I liked it,positive\nNot me,negative\nYes,positive\n", "looks like data"),

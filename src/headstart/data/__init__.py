@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from headstart.data.columns import column_types as column_types
     from headstart.data.duplicates import duplicate_groups as duplicate_groups
     from headstart.data.examples import EXAMPLES as EXAMPLES
+    from headstart.data.examples import Example as Example
     from headstart.data.examples import fetch_example as fetch_example
+    from headstart.data.findings import CheckReport as CheckReport
+    from headstart.data.findings import Finding as Finding
     from headstart.data.images import content_hash as content_hash
     from headstart.data.images import read_image as read_image
     from headstart.data.inputs import read_inputs as read_inputs
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
     from headstart.data.suspects import suspects as suspects
 
 _HOMES = {
+    "CheckReport": "findings",
     "EXAMPLES": "examples",
+    "Example": "examples",
+    "Finding": "findings",
     "check": "check",
     "column_types": "columns",
     "content_hash": "images",
@@ -41,6 +47,9 @@ _HOMES = {
 
 __all__ = [
     "EXAMPLES",
+    "CheckReport",
+    "Example",
+    "Finding",
     "check",
     "column_types",
     "content_hash",

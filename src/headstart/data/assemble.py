@@ -14,6 +14,7 @@ from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, IntArray, Kind, Reporter, Skipped, Task
 from headstart.data.columns import apply_columns, fit_columns
 from headstart.data.decodable import readable
+from headstart.data.folders import LABEL
 from headstart.data.grouping import grouped
 from headstart.data.images import content_hash
 from headstart.data.labels import (
@@ -95,7 +96,7 @@ def _with_labels(train: Part, held: Part | None, rules: Rules) -> tuple[Kind, Pa
         return rules.kind or "classification", replace(train, labels=None), held
     train = train.leave_out(unlabelled(train.labels, rules.kind))
     kind = rules.kind
-    if kind is None and train.labels:
+    if kind is None and train.labels and train.label_name != LABEL:
         kind, why = infer_kind(train.labels, train.label_name)
         train = train.say(*([why] if why else []))
     kind = kind or "classification"

@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, Decision
+from headstart.data.labels import class_name
 from headstart.data.part import is_missing, shown
 
 ColumnType = Literal["number", "flag", "date", "category"]
@@ -243,7 +244,7 @@ def _date_like(text: str) -> bool:
 def _categories(values: list[Any]) -> _Read:
     out = np.empty(len(values), dtype=object)
     for i, value in enumerate(values):
-        text = "" if is_missing(value) else str(value).strip()
+        text = "" if is_missing(value) else class_name(value)
         out[i] = np.nan if text in _MISSING_NAMES else text
     return _Read("category", out)
 

@@ -33,12 +33,25 @@ def hidden(name: str) -> bool:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Yield the files under a folder, sorted by relative path; hidden ones are left out."""
+    """Yield the files under a folder, sorted by relative path; hidden ones are left out.
+
+    Links to folders are not followed (they may lead back up): they are yielded as they are.
+
+    Raises
+    ------
+    OSError
+        A folder may not be read.
+    """
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not hidden(name)]
-        found.extend(Path(parent, name) for name in files if not hidden(name))
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        found.extend(Path(parent, name) for name in files + links if not hidden(name))
     yield from sorted(found, key=lambda path: path.relative_to(folder).parts)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def read_folder(

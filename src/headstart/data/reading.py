@@ -145,7 +145,10 @@ def _parts(data: Any, test: Any, options: _Options) -> tuple[Part, Part | None]:
             got=str(test)[:200],
             hint="Leave --test out, or give the training folder alone as DATA",
         )
-    held = _test_part(test, train, options)
+    try:
+        held = _test_part(test, train, options)
+    except OSError as error:
+        raise _unreachable(error, test) from error
     if held.modality != train.modality:
         raise DataError(
             f"the test part is {held.modality}, the training part {train.modality}",
@@ -156,6 +159,19 @@ def _parts(data: Any, test: Any, options: _Options) -> tuple[Part, Part | None]:
 
 
 def _part(data: Any, options: _Options) -> tuple[Part, Part | None]:
+    try:
+        return _found(data, options)
+    except OSError as error:
+        raise _unreachable(error, data) from error
+
+
+def _unreachable(error: OSError, data: Any) -> DataError:
+    return DataError(
+        f"cannot be read: {error.strerror or error}", where=str(error.filename or data)
+    )
+
+
+def _found(data: Any, options: _Options) -> tuple[Part, Part | None]:
     source = _existing(data)
     if source is None:
         return from_python(
