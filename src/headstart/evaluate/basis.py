@@ -33,8 +33,8 @@ class Basis:
         Number of independent items that a perfect score would rest on: the effective number of
         units, and for averages over classes not more than ``ceiling``.
     ceiling : float
-        Largest number of independent items: the items, and for averages over classes the number
-        of classes times the harmonic mean of their sizes.
+        Largest number of independent items that a score may rest on. For averages over classes
+        the number of classes times the harmonic mean of their sizes; else no limit.
     factor : float
         What the bootstrap's standard error is multiplied by: the small-sample factor, of the
         units or (for averages over classes) of the units within a class.
@@ -88,7 +88,7 @@ def basis(
     count = drawn.count
     factor = math.sqrt(count / (count - 1)) if count > 1 else math.nan
     if not METRICS[metric].bounded or metric == "accuracy":
-        return Basis(drawn, drawn.effective, float(len(truth)), factor, dependence)
+        return Basis(drawn, drawn.effective, math.inf, factor, dependence)
     _, codes = np.unique(np.asarray(truth).astype(str), return_inverse=True)
     sizes = np.bincount(codes)
     ceiling = len(sizes) ** 2 / float((1 / sizes).sum())

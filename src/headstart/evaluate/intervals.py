@@ -6,8 +6,8 @@ too narrow for few items, collapse to a point where nothing is wrong, and for me
 over classes they are biased downwards (rare classes vanish from resamples).
 
 * Metrics between 0 and 1: Wilson's score interval with the effective number of items that the
-  standard error implies (Korn & Graubard 1998; Wilson 1927), at most the number there are. A
-  perfect score so keeps an interval.
+  standard error implies (Korn & Graubard 1998; Wilson 1927); averages over classes cannot rest on
+  more items than their small classes allow. A perfect score so keeps an interval.
 * Gains of such metrics: the standard error gets the share of two more items, one won and one lost
   (Bonett & Price 2012), so that two models without a difference on 50 items are not called
   equal. In groups such a pair is worth what the groups that differ are worth.

@@ -183,8 +183,8 @@ def default_metric(kind: Kind, labels: Sequence[str] | AnyArray) -> tuple[str, D
     most, least = int(counts[top]), int(counts[low])
     if most > IMBALANCE_RATIO * least and most - least >= IMBALANCE_ITEMS:
         why = (
-            f"the classes are imbalanced ({most} items of {names[top]!r}, {least} of "
-            f"{names[low]!r}), and macro F1 counts every class the same"
+            f"the classes are imbalanced ({most} items of {str(names[top])!r}, {least} of "
+            f"{str(names[low])!r}), and macro F1 counts every class the same"
         )
         return "macro_f1", Decision("metric macro_f1", why, override)
     why = "the classes are of similar size" if len(names) > 1 else "there is only one class"
