@@ -35,8 +35,8 @@ def _aside(target: Path) -> Path:
 
 def recover(target: Path) -> None:
     """Put the old bundle back if a kill fell between the two renames of ``replace``."""
-    if not os.path.lexists(target) and _aside(target).is_dir():
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(target) and _aside(target).is_dir():
             _aside(target).rename(target)
 
 
@@ -176,9 +176,9 @@ def read(path: Path, *, at_most: int, exactly: int | None = None) -> bytes:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise BundleCorruptError("not a regular file", where=path.name)
-        limit = at_most if exactly is None else exactly
-        raw = file.read(limit + 1) if found.st_size <= limit else b""
-    if found.st_size > limit or len(raw) > limit or (exactly is not None and len(raw) != exactly):
+        fits = found.st_size <= at_most and exactly in (None, found.st_size)
+        raw = file.read(found.st_size + 1) if fits else b""
+    if not fits or len(raw) != found.st_size:
         raise BundleCorruptError(
             "of the wrong size",
             where=path.name,
