@@ -208,7 +208,7 @@ def _checksum(item: bytes, row: bytes) -> bytes:
     return blake2b(row, digest_size=8, key=item).digest()
 
 
-def _open(path: Path, source: str) -> sqlite3.Connection:
+def _open(path: Path, source: str | None = None) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
     try:
@@ -217,8 +217,9 @@ def _open(path: Path, source: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(_SCHEMA)
-        with connection:
-            connection.execute("INSERT OR IGNORE INTO about VALUES ('source', ?)", (source,))
+        if source is not None:
+            with connection:
+                connection.execute("INSERT OR IGNORE INTO about VALUES ('source', ?)", (source,))
     except BaseException:
         connection.close()
         raise
@@ -277,11 +278,12 @@ def cache_info() -> CacheInfo:
     OptionError
         If ``HEADSTART_CACHE_GB`` is not a number.
     """
-    entries, by_source = 0, {}
+    entries = 0
+    by_source: dict[str, int] = {}
     for path in _databases():
         source = path.stem.rpartition("-")[0]
         with contextlib.suppress(sqlite3.Error, OSError):
-            connection = _open(path, source)
+            connection = _open(path)
             try:
                 count = connection.execute("SELECT count(*) FROM features").fetchone()[0]
                 name = connection.execute("SELECT value FROM about WHERE name = 'source'")
@@ -312,7 +314,7 @@ def cache_clear(source: str | None = None) -> int:
 
 
 def _source_of(path: Path) -> str | None:
-    with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(_open(path, "")) as found:
+    with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(_open(path)) as found:
         row = found.execute("SELECT value FROM about WHERE name = 'source'").fetchone()
         return str(row[0])
     return None
@@ -328,9 +330,13 @@ def evict(limit: int) -> int:
         return 0
     batches: list[tuple[float, int, int, Path]] = []
     for path in _databases():
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_open(path, "")) as database:
-            found = database.execute("SELECT used, bytes, id FROM batches").fetchall()
-            batches += [(used, size, batch, path) for used, size, batch in found]
+        try:
+            with contextlib.closing(_open(path)) as database:
+                found = database.execute("SELECT used, bytes, id FROM batches").fetchall()
+            batches += [(float(used), int(size), int(batch), path) for used, size, batch in found]
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            if _damaged(error):
+                _discard(path)
     batches.sort(key=lambda batch: batch[:3])
     doomed: dict[Path, list[int]] = {}
     excess = total - int(0.8 * limit)
@@ -340,7 +346,7 @@ def evict(limit: int) -> int:
         doomed.setdefault(path, []).append(batch)
         excess -= size
     for path, ids in doomed.items():
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(_open(path, "")) as database:
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(_open(path)) as database:
             _drop(database, ids)
     return total - sum(_on_disk(path) for path in _databases())
 

@@ -9,23 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from headstart import parallel
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, FloatArray, IntArray, Reporter
 from headstart.data.images import content_hash, read_image
-from headstart.encode.device import pick_device
+from headstart.encode import device as devices
+from headstart.encode.fast_efficientnet import PackedEfficientNet
+from headstart.encode.lanes import side_by_side
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from headstart.sources.backbone import Backbone
 
-_BATCH = 8
+_CPU_BATCH = 4  # activations of a batch stay in the cache, and below what malloc gives back
+_GPU_BATCH = 64
 
 
 class ImageEncoder:
-    """A frozen image backbone made ready to encode images."""
+    """A frozen image backbone made ready to encode images.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    device : str, optional
+    precision : {"auto", "float32", "bf16"}
+    reporter : Reporter
+    """
 
     stage = "embedding images"
     unit = "images"
@@ -34,37 +46,73 @@ class ImageEncoder:
         self, backbone: Backbone, *, device: str | None, precision: str, reporter: Reporter
     ) -> None:
         self.dim = backbone.card.dim
-        self.precision = "float32"
-        self._backbone = backbone
-        self._device = pick_device(device)
+        self._reporter = reporter
         self._prepare = Prepare(backbone.card.input)
+        self._device = devices.pick_device(device)
+        self._run: Any = None
+        if self._device.type == "cpu":
+            self.precision = self._prepare_cpu(backbone, precision)
+        else:
+            self.precision = devices.gpu_precision(self._device, precision)
+        if self._run is None:
+            self._run = devices.Module(backbone, self._device, self.precision, reporter)
 
     def hashes(self, items: Sequence[Any], first: int) -> list[bytes]:
         """Return a hash of each image's content."""
-        return [content_hash_at(item, first + offset) for offset, item in enumerate(items)]
+        located = zip(items, range(first, first + len(items)), strict=True)
+        return list(parallel.map(lambda pair: content_hash_at(*pair), located))
 
     def encode(
         self, items: Sequence[Any], positions: Sequence[int]
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Yield (indices into ``items``, features) in order."""
-        pixels = parallel.map(
-            lambda pair: self._prepare(read_at(*pair, max_side=self._prepare.resize)),
-            zip(items, positions, strict=True),
-        )
-        batch: list[AnyArray] = []
-        done = 0
-        for image in pixels:
-            batch.append(image)
-            if len(batch) == _BATCH or done + len(batch) == len(items):
-                with torch.inference_mode():
-                    stack = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)
-                    rows = self._backbone(self._prepare.normalise(stack))
-                yield np.arange(done, done + len(batch)), rows.float().numpy()
-                done += len(batch)
-                batch = []
+        if self._device.type != "cpu":
+            return self._on_gpu(items, positions)
+
+        def run(index: range) -> tuple[IntArray, FloatArray]:
+            pixels = [self._pixels(items[i], positions[i]) for i in index]
+            return np.array(index), self._run(self._prepare.normalise(pixels)).numpy()
+
+        size = max(1, min(_CPU_BATCH, len(items) // torch.get_num_threads()))
+        batches = _ranges(len(items), size)
+        return side_by_side(run, batches, count=len(batches))
 
     def finish(self) -> None:
         """Nothing was decided on the way."""
+
+    def _on_gpu(
+        self, items: Sequence[Any], positions: Sequence[int]
+    ) -> Iterator[tuple[IntArray, FloatArray]]:
+        pairs = zip(items, positions, strict=True)
+        pixels = parallel.map(lambda pair: self._pixels(*pair), pairs, window=2 * _GPU_BATCH)
+        for index in _ranges(len(items), _GPU_BATCH):
+            batch = self._prepare.normalise([next(pixels) for _ in index])
+            yield np.array(index), self._run(batch).numpy()
+
+    def _pixels(self, item: Any, position: int) -> AnyArray:
+        return self._prepare(read_at(item, position, max_side=self._prepare.resize))
+
+    def _prepare_cpu(self, backbone: Backbone, precision: str) -> str:
+        """Choose the fastest forward pass that stays true to the backbone's own."""
+        if not PackedEfficientNet.fits(backbone):
+            return "float32"
+        side = self._prepare.side
+        sample = self._prepare.normalise(_sample(side))
+        with torch.inference_mode():
+            expected = backbone(sample)
+            for dtype, least in _candidates(precision, self._reporter):
+                try:
+                    candidate = PackedEfficientNet(
+                        backbone, dtype=dtype, batch=_CPU_BATCH, side=side
+                    )
+                    cosine = devices.worst_cosine(candidate(sample), expected)
+                except (RuntimeError, AttributeError, TypeError):  # private operations may change
+                    continue
+                if cosine >= least:
+                    self._run = candidate
+                    return "bf16" if dtype == torch.bfloat16 else "float32"
+                devices.say_drift(self._reporter, backbone.card.name, dtype, cosine)
+        return "float32"
 
 
 class Prepare:
@@ -76,32 +124,60 @@ class Prepare:
     Parameters
     ----------
     spec : dict
-        ``size`` (pixels, or [height, width]), ``crop`` (fraction), ``interpolation``, ``mean``,
-        ``std`` as on the source's card.
+        ``size`` (pixels), ``crop`` (fraction), ``interpolation``, ``mean``, ``std`` as on the
+        source's card.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
         from PIL.Image import Resampling
 
-        size = spec["size"]
-        self.side = int(size[-1] if isinstance(size, (list, tuple)) else size)
-        self.resize = int(self.side / float(spec.get("crop") or 1.0))
-        self._filter = Resampling[str(spec.get("interpolation", "bicubic")).upper()]
-        self._mean = torch.tensor(spec["mean"], dtype=torch.float32).view(1, 3, 1, 1) * 255
-        self._scale = 1 / (torch.tensor(spec["std"], dtype=torch.float32).view(1, 3, 1, 1) * 255)
+        self.side = int(spec["size"])
+        self.resize = max(self.side, int(self.side / float(spec.get("crop") or 1.0)))
+        self._filter = Resampling[str(spec.get("interpolation") or "bicubic").upper()]
+        mean = np.array(spec["mean"], dtype=np.float32)
+        std = np.array(spec["std"], dtype=np.float32)
+        self._scale = torch.from_numpy(1 / (255 * std)).view(1, 3, 1, 1)
+        self._shift = torch.from_numpy(-mean / std).view(1, 3, 1, 1)
 
     def __call__(self, image: Image) -> AnyArray:
         """Return the pixels of one image, (side, side, 3) uint8."""
         width, height = image.size
-        short = min(width, height)
-        new = (max(1, int(self.resize * width / short)), max(1, int(self.resize * height / short)))
+        scale = self.resize / min(width, height)
+        new = (max(self.resize, int(width * scale)), max(self.resize, int(height * scale)))
         left, top = round((new[0] - self.side) / 2), round((new[1] - self.side) / 2)
-        image = image.resize(new, self._filter)
-        return np.asarray(image.crop((left, top, left + self.side, top + self.side)))
+        # only what will be seen is resampled: the box of the crop in the image as it is
+        per_x, per_y = width / new[0], height / new[1]
+        box = (
+            left * per_x,
+            top * per_y,
+            min(width, (left + self.side) * per_x),
+            min(height, (top + self.side) * per_y),
+        )
+        return np.asarray(image.resize((self.side, self.side), self._filter, box=box))
 
-    def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return uint8 (n, 3, h, w) pixels as the backbone's float32 input."""
-        return (pixels.float() - self._mean) * self._scale
+    def normalise(self, pixels: Sequence[AnyArray]) -> Tensor:
+        """Return (side, side, 3) uint8 images as float32 (n, 3, side, side), channels last."""
+        stack = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+        return stack.to(torch.float32).mul_(self._scale).add_(self._shift)
+
+
+def _candidates(precision: str, reporter: Reporter) -> Iterator[tuple[torch.dtype, float]]:
+    for dtype, least in devices.cpu_candidates(precision, reporter):
+        if dtype != torch.float32:
+            yield dtype, least
+    if torch.backends.mkldnn.is_available():
+        yield torch.float32, devices.SAME_COSINE
+
+
+def _sample(side: int) -> list[AnyArray]:
+    """Return one smooth picture, the same on every machine."""
+    y, x = np.mgrid[0:side, 0:side] / side
+    waves = [np.sin((3 + c) * x * 6) * np.cos(2 * y * 5 - c) for c in range(3)]
+    return [(127.5 + 127 * np.stack(waves, axis=-1)).astype(np.uint8)]
+
+
+def _ranges(n: int, size: int) -> list[range]:
+    return [range(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def read_at(item: Any, position: int, *, max_side: int) -> Image:
@@ -109,7 +185,7 @@ def read_at(item: Any, position: int, *, max_side: int) -> Image:
     try:
         return read_image(item, max_side=max_side)
     except DataError as error:
-        raise located(error, item, position) from error
+        raise _located(error, item, position) from error
 
 
 def content_hash_at(item: Any, position: int) -> bytes:
@@ -117,19 +193,11 @@ def content_hash_at(item: Any, position: int) -> bytes:
     try:
         return content_hash(Path(item) if isinstance(item, str) else item)
     except DataError as error:
-        raise located(error, item, position) from error
+        raise _located(error, item, position) from error
 
 
-def located(error: DataError, item: Any, position: int) -> DataError:
-    """Return the error with the item's position and file in front."""
-    return DataError(
-        error.what, where=place(item, position), got=error.got, allowed=error.allowed,
-        hint=error.hint,
-    )  # fmt: skip
-
-
-def place(item: Any, position: int) -> str:
-    """Return how messages name an item: ``items[3] (photos/cat.jpg)``."""
+def _located(error: DataError, item: Any, position: int) -> DataError:
+    where = f"items[{position}]"
     if isinstance(item, (str, os.PathLike)):
-        return f"items[{position}] ({os.fspath(item)})"
-    return f"items[{position}]"
+        where = f"{where} ({os.fspath(item)})"
+    return DataError(error.what, where=where, got=error.got, allowed=error.allowed, hint=error.hint)

@@ -8,6 +8,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,9 @@ def allocate(shape: tuple[int, ...], dtype: npt.DTypeLike) -> AnyArray:
     if size <= IN_MEMORY_BYTES:
         return np.zeros(shape, dtype=dtype)
     folder = tempfile.mkdtemp(prefix="headstart-features-")
-    array = np.lib.format.open_memmap(f"{folder}/array.npy", mode="w+", dtype=dtype, shape=shape)
+    array: Any = np.lib.format.open_memmap(
+        f"{folder}/array.npy", mode="w+", dtype=dtype, shape=shape
+    )
     weakref.finalize(array._mmap, shutil.rmtree, folder, ignore_errors=True)
     return array
 
@@ -46,11 +49,11 @@ def writing(shape: tuple[int, ...], dtype: npt.DTypeLike, out: Path | None) -> I
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
         part = Path(folder) / "part.npy"
         if 0 in shape:
-            array: AnyArray = np.zeros(shape, dtype=dtype)
+            array: Any = np.zeros(shape, dtype=dtype)
             np.save(part, array)
             yield array
         else:
             array = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
             yield array
-            array.flush()  # type: ignore[attr-defined]
+            array.flush()
         part.replace(target)

@@ -4,25 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from headstart.core.errors import DataError
 from headstart.core.types import FloatArray, IntArray, Reporter
-from headstart.encode.device import pick_device
+from headstart.encode import device as devices
+from headstart.encode.fast_bert import PackedBert
+from headstart.encode.lanes import side_by_side
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from headstart.sources.backbone import Backbone
 
-_TOKENS = 4096  # tokens a batch, padding included
+_CPU_TOKENS = 512  # tokens a batch of one core: what its cache holds
+_GPU_TOKENS = 32768
+_MAX_PADDING = 1.15  # of a batch on the plain path: longest text over shortest
+_SAMPLE = (
+    "ok",
+    "The quick brown fox jumps over the lazy dog.",
+    "Is my flight to Rome on 12 March still on time? I could not find the gate number!",
+    "transfer learning " * 40,
+    "naïve café 中文 😀",
+    "x = [i ** 2 for i in range(10)]",
+)
 
 
 class TextEncoder:
-    """A frozen text backbone made ready to encode texts."""
+    """A frozen text backbone made ready to encode texts.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    device : str, optional
+    precision : {"auto", "float32", "bf16"}
+    reporter : Reporter
+    """
 
     stage = "embedding texts"
     unit = "texts"
@@ -31,14 +53,20 @@ class TextEncoder:
         self, backbone: Backbone, *, device: str | None, precision: str, reporter: Reporter
     ) -> None:
         self.dim = backbone.card.dim
-        self.precision = "float32"
         self._reporter = reporter
-        self._backbone = backbone
-        self._device = pick_device(device)
+        self._name = backbone.card.name
         self._prefix = str(backbone.card.input.get("prefix") or "")
         self._limit = int(backbone.card.input["max_tokens"])
-        self._tokenizer = _cutting(backbone.tokenizer, self._limit)
+        self._tokenizer = _ready(backbone, self._limit)
         self._cut = 0
+        self._device = devices.pick_device(device)
+        self._run: Any = None
+        if self._device.type == "cpu":
+            self.precision = self._prepare_cpu(backbone, precision)
+        else:
+            self.precision = devices.gpu_precision(self._device, precision)
+        if self._run is None:
+            self._module = devices.Module(backbone, self._device, self.precision, reporter)
 
     def hashes(self, items: Sequence[Any], first: int) -> list[bytes]:
         """Return a hash of each text."""
@@ -46,9 +74,11 @@ class TextEncoder:
         for offset, text in enumerate(items):
             if not isinstance(text, str):
                 raise DataError(
-                    "this item is not a text", where=f"items[{first + offset}]",
-                    got=type(text).__name__, allowed="str",
-                )  # fmt: skip
+                    "this item is not a text",
+                    where=f"items[{first + offset}]",
+                    got=text,
+                    allowed="str",
+                )
             found.append(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
         return found
 
@@ -56,38 +86,118 @@ class TextEncoder:
         self, items: Sequence[str], positions: Sequence[int]
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Yield (indices into ``items``, features), long texts first."""
-        texts = [self._prefix + text.encode("utf-8", "replace").decode() for text in items]
-        encodings = self._tokenizer.encode_batch(texts)
-        self._cut += sum(bool(encoding.overflowing) for encoding in encodings)
-        ids = [encoding.ids for encoding in encodings]
-        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        start = 0
-        while start < len(order):
-            length = len(ids[order[start]])
-            index = order[start : start + max(1, _TOKENS // length)]
-            start += len(index)
-            batch = np.zeros((len(index), length), dtype=np.int64)
-            mask = np.zeros((len(index), length), dtype=np.int64)
-            for row, i in enumerate(index):
-                batch[row, : len(ids[i])] = ids[i]
-                mask[row, : len(ids[i])] = 1
-            with torch.inference_mode():
-                rows = self._backbone((torch.from_numpy(batch), torch.from_numpy(mask)))
-            yield np.array(index), rows.float().numpy()
+        ids = self._tokenise(items)
+        if self._run is not None:
+            return self._packed(ids)
+        return self._padded(ids)
 
     def finish(self) -> None:
         """Say how many texts were cut."""
         if self._cut:
             self._reporter.say(
-                f"{self._cut} texts are longer than the {self._limit} tokens that "
-                f"{self._backbone.card.name} reads; their rest was not used."
+                f"{self._cut} of the texts embedded now are longer than the {self._limit} tokens "
+                f"that {self._name} reads; the rest of each was not used."
             )
 
+    def _tokenise(self, items: Sequence[str]) -> list[list[int]]:
+        texts = [self._prefix + text.encode("utf-8", "replace").decode() for text in items]
+        encodings = self._tokenizer.encode_batch_fast(texts)
+        self._cut += sum(bool(encoding.overflowing) for encoding in encodings)
+        return [encoding.ids for encoding in encodings]
 
-def _cutting(tokenizer: Tokenizer, limit: int) -> Tokenizer:
+    def _packed(self, ids: list[list[int]]) -> Iterator[tuple[IntArray, FloatArray]]:
+        batches = list(_batches(ids, _CPU_TOKENS * -(-torch.get_num_threads() // 4)))
+
+        def run(index: list[int]) -> tuple[IntArray, FloatArray]:
+            return np.array(index), self._run(_groups(ids, index)).numpy()
+
+        return side_by_side(run, batches, count=len(batches))
+
+    def _padded(self, ids: list[list[int]]) -> Iterator[tuple[IntArray, FloatArray]]:
+        """The plain module over sorted batches, padded to the longest; on a GPU, or for others."""
+        on_cpu = self._device.type == "cpu"
+        batches = list(_batches(ids, _CPU_TOKENS if on_cpu else _GPU_TOKENS, _MAX_PADDING))
+
+        def run(index: list[int]) -> tuple[IntArray, FloatArray]:
+            return np.array(index), self._module(_padded(ids, index)).numpy()
+
+        if on_cpu:
+            return side_by_side(run, batches, count=len(batches))
+        return map(run, batches)
+
+    def _prepare_cpu(self, backbone: Backbone, precision: str) -> str:
+        """Choose the fastest forward pass that stays true to the backbone's own."""
+        if not PackedBert.fits(backbone):
+            return "float32"
+        plain = PackedBert(backbone, dtype=torch.float32, prepack=False)
+        for dtype, least in devices.cpu_candidates(precision, self._reporter):
+            try:
+                candidate = PackedBert(backbone, dtype=dtype, prepack=True)
+                cosine = self._compare(candidate, plain)
+            except (RuntimeError, AttributeError, TypeError):  # private operations may change
+                continue
+            if cosine >= least:
+                self._run = candidate
+                return "bf16" if dtype == torch.bfloat16 else "float32"
+            devices.say_drift(self._reporter, self._name, dtype, cosine)
+        self._run = plain
+        return "float32"
+
+    def _compare(self, candidate: PackedBert, plain: PackedBert) -> float:
+        """Return the worst cosine between two forward passes over a few texts."""
+        encodings = self._tokenizer.encode_batch_fast([self._prefix + text for text in _SAMPLE])
+        groups = [torch.tensor([encoding.ids]) for encoding in encodings]
+        with torch.inference_mode():
+            return devices.worst_cosine(candidate(groups), plain(groups))
+
+
+def _ready(backbone: Backbone, limit: int) -> Tokenizer:
+    """Return a tokenizer that cuts at ``limit`` and does not pad; the backbone's own if it does."""
     from tokenizers import Tokenizer
 
-    own = Tokenizer.from_str(tokenizer.to_str())
+    given = backbone.tokenizer
+    if given is None:
+        raise DataError("this source has no tokenizer", where=backbone.card.name)
+    cuts = given.truncation or {}
+    if given.padding is None and cuts.get("max_length") == limit:
+        return given
+    own = Tokenizer.from_str(given.to_str())
     own.no_padding()
     own.enable_truncation(limit)
     return own
+
+
+def _batches(
+    ids: list[list[int]], tokens: int, max_padding: float = float("inf")
+) -> Iterator[list[int]]:
+    """Yield indices of texts of similar length, longest first, at most ``tokens`` tokens each."""
+    order = sorted(range(len(ids)), key=lambda i: (-len(ids[i]), i))
+    batch: list[int] = []
+    total = 0
+    for i in order:
+        length = len(ids[i])
+        full = total + length > tokens or (batch and len(ids[batch[0]]) > max_padding * length)
+        if batch and full:
+            yield batch
+            batch, total = [], 0
+        batch.append(i)
+        total += length
+    if batch:
+        yield batch
+
+
+def _groups(ids: list[list[int]], index: list[int]) -> list[Tensor]:
+    """Return the token ids of texts, those of equal length as one tensor."""
+    return [
+        torch.tensor([ids[i] for i in same]) for _, same in groupby(index, lambda i: len(ids[i]))
+    ]
+
+
+def _padded(ids: list[list[int]], index: list[int]) -> tuple[Tensor, Tensor]:
+    length = max(len(ids[i]) for i in index)
+    batch = np.zeros((len(index), length), dtype=np.int64)
+    mask = np.zeros((len(index), length), dtype=np.int64)
+    for row, i in enumerate(index):
+        batch[row, : len(ids[i])] = ids[i]
+        mask[row, : len(ids[i])] = 1
+    return torch.from_numpy(batch), torch.from_numpy(mask)

@@ -165,49 +165,49 @@ def _key(backbone: Backbone, precision: str) -> str:
 def _fill(
     array: AnyArray, items: Any, encoder: Encoder, store: Store | None, reporter: Reporter
 ) -> None:
-    n = len(items)
-    progress = _Progress(reporter, encoder, n)
-    unseen = 0
+    n, done, stored = len(items), 0, 0
     for start in range(0, n, WINDOW):
         window = _slice(items, start, min(start + WINDOW, n))
-        hashes = encoder.hashes(window, start)
-        places: dict[bytes, list[int]] = {}
-        for place, item in enumerate(hashes):
-            places.setdefault(item, []).append(place)
-        known = store.get(list(places)) if store else {}
-        for item, row in known.items():
-            array[[start + place for place in places[item]]] = row
-            progress.add(len(places[item]))
-        todo = [item for item in places if item not in known]
-        firsts = [places[item][0] for item in todo]
-        new = encoder.encode([window[i] for i in firsts], [start + i for i in firsts])
-        with _Pending(store) as pending:
-            for index, rows in new:
-                for i, row in zip(index, rows, strict=True):
-                    where = places[todo[i]]
-                    array[[start + place for place in where]] = row
-                    progress.add(len(where))
-                pending.add([todo[i] for i in index], rows)
-        unseen += len(todo)
-        if store is not None and unseen >= _EVICT_ROWS:
-            unseen = 0
+        for count, new in _encode_window(window, start, array, encoder, store):
+            done += count
+            stored += new
+            reporter.progress(encoder.stage, done, n, encoder.unit)
+        if store is not None and stored >= _EVICT_ROWS:
+            stored = 0
             evict(limit_bytes())
+
+
+def _encode_window(
+    window: list[Any], start: int, array: AnyArray, encoder: Encoder, store: Store | None
+) -> Iterator[tuple[int, int]]:
+    """Fill the rows of one window; yield (items done, of them stored) as it goes on."""
+    numbers: dict[bytes, int] = {}  # of the distinct items, in order of appearance
+    inverse = np.array(
+        [numbers.setdefault(item, len(numbers)) for item in encoder.hashes(window, start)]
+    )
+    hashes = list(numbers)
+    firsts = np.unique(inverse, return_index=True)[1]
+    times = np.bincount(inverse)
+    rows = np.empty((len(hashes), encoder.dim), dtype=np.float32)
+    known = store.get(hashes) if store is not None else {}
+    for item, row in known.items():
+        rows[numbers[item]] = row
+    todo = np.array([i for i, item in enumerate(hashes) if item not in known], dtype=np.intp)
+    if known:
+        yield len(window) - int(times[todo].sum()), 0
+    chosen = firsts[todo]
+    made = encoder.encode([window[i] for i in chosen], [start + int(i) for i in chosen])
+    with _Pending(store) as pending:
+        for index, part in made:
+            rows[todo[index]] = part
+            pending.add([hashes[i] for i in todo[index]], part)
+            yield int(times[todo[index]].sum()), len(index)
+    array[start : start + len(window)] = rows[inverse]
 
 
 def _slice(items: Any, start: int, stop: int) -> list[Any]:
     part = items.iloc[start:stop] if hasattr(items, "iloc") else items[start:stop]
     return list(part)
-
-
-class _Progress:
-    """Counts items, and reports at most once for each batch of the encoder."""
-
-    def __init__(self, reporter: Reporter, encoder: Encoder, total: int) -> None:
-        self._reporter, self._encoder, self._total, self._done = reporter, encoder, total, 0
-
-    def add(self, count: int) -> None:
-        self._done += count
-        self._reporter.progress(self._encoder.stage, self._done, self._total, self._encoder.unit)
 
 
 class _Pending:
