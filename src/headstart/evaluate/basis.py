@@ -34,7 +34,8 @@ class Basis:
         units, and for averages over classes not more than ``ceiling``.
     ceiling : float
         Largest number of independent items that a score may rest on. For averages over classes
-        the number of classes times the harmonic mean of their sizes; else no limit.
+        the number of classes times the harmonic mean of their sizes; for groups that happen to be
+        alike, the items; else no limit.
     factor : float
         What the bootstrap's standard error is multiplied by: the small-sample factor, of the
         units or (for averages over classes) of the units within a class.
@@ -88,7 +89,8 @@ def basis(
     count = drawn.count
     factor = math.sqrt(count / (count - 1)) if count > 1 else math.nan
     if not METRICS[metric].bounded or metric == "accuracy":
-        return Basis(drawn, drawn.effective, math.inf, factor, dependence)
+        ceiling = float(len(truth)) if drawn.grouped else math.inf
+        return Basis(drawn, drawn.effective, ceiling, factor, dependence)
     _, codes = np.unique(np.asarray(truth).astype(str), return_inverse=True)
     sizes = np.bincount(codes)
     ceiling = len(sizes) ** 2 / float((1 / sizes).sum())
