@@ -249,3 +249,18 @@ def test_progress_is_reported():
     ear = Ear()
     duplicate_groups([photo(0), photo(1)], "image", reporter=ear)
     assert ear.heard == [("looking for exact copies", 2, 2), ("looking for near duplicates", 2, 2)]
+
+
+def test_hamming_is_the_same_without_numpy_2(monkeypatch):
+    hashes = np.random.default_rng(0).integers(0, 2**63, 50, dtype=np.uint64)
+    counts = hamming(hashes, hashes[0])
+    monkeypatch.delattr(np, "bitwise_count", raising=False)
+    assert np.array_equal(hamming(hashes, hashes[0]), counts)
+
+
+def test_long_texts_are_sampled_and_still_found():
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghijklmnop"), 6)) for _ in range(2000)]
+    texts = [" ".join(words[int(k)] for k in rng.integers(0, 2000, 1500)) for _ in range(6)]
+    texts.append(texts[2].replace(texts[2][300:400], "something else"))
+    assert [(head, tail.tolist()) for head, tail in near_clusters(texts)] == [(2, [6])]

@@ -78,17 +78,16 @@ def near_clusters(
     signs = signatures(items, reporter=reporter)
     clusters = _equal_pixels(signs.pixels)
     left = np.flatnonzero(signs.usable)
-    hashes = signs.hashes[left]
-    while len(left) > 1:
-        head = int(left[0])
-        close = np.flatnonzero(hamming(hashes[1:], hashes[0]) <= HAMMING) + 1
+    hashes, free = signs.hashes[left], np.ones(len(left), bool)
+    for i, head in enumerate(left.tolist()):
+        if not free[i]:
+            continue
+        close = np.flatnonzero(hamming(hashes[i + 1 :], hashes[i]) <= HAMMING) + i + 1
+        close = close[free[close]]
         taken = close[alike(signs, head, left[close])] if len(close) else close
         if len(taken):
             clusters.append((head, left[taken]))
-        keep = np.ones(len(left), bool)
-        keep[0] = False
-        keep[taken] = False
-        left, hashes = left[keep], hashes[keep]
+            free[taken] = False
     return clusters, signs.unreadable
 
 
@@ -155,9 +154,11 @@ def perceptual_hashes(grey: AnyArray) -> AnyArray:
 
 def hamming(hashes: AnyArray, other: np.uint64) -> AnyArray:
     """Return in how many bits each of the uint64 hashes differs from another."""
-    halves = np.ascontiguousarray(hashes ^ other).view(np.uint16).reshape(-1, 4)
-    counts: AnyArray = _BITS[halves].sum(axis=1)
-    return counts
+    differing = hashes ^ other
+    if hasattr(np, "bitwise_count"):  # NumPy 2
+        counts: AnyArray = np.bitwise_count(differing)
+        return counts
+    return _BITS[differing.view(np.uint16).reshape(-1, 4)].sum(axis=1)
 
 
 def alike(signs: Signatures, head: int, others: IntArray) -> AnyArray:
@@ -182,7 +183,7 @@ def alike(signs: Signatures, head: int, others: IntArray) -> AnyArray:
 
 
 def _standardised(grey: AnyArray) -> AnyArray:
-    values = grey.astype(np.float64)
+    values = grey.astype(np.float32)
     values -= values.mean(axis=(1, 2), keepdims=True)
     scaled: AnyArray = values / values.std(axis=(1, 2), keepdims=True)
     return scaled

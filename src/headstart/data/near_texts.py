@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,9 +18,11 @@ LONG = 100
 JACCARD_LONG, JACCARD_SHORT = 0.8, 0.9
 BANDS, ROWS = 20, 6
 """20 bands of 6: a pair of similarity 0.8 is proposed with probability 0.998, one of 0.5 0.27."""
+SKETCH = 1024
+"""Of texts with more shingles, this many are hashed to propose pairs; all are compared."""
 _BLOCK = 1 << 20  # characters hashed at once: bounds the memory
 _SEED = 20_000
-_TRIED = 32  # leaders compared in one bucket
+_KEPT, _TRIED = 16, 16  # leaders kept in a bucket; leaders that a text is compared with
 
 _STOPS = re.compile(r"[\s.,;:!?\"“”„«»…()\[\]–—-]+")
 _QUOTES = re.compile(r"['’‘`]")
@@ -66,22 +69,25 @@ def near_clusters(texts: Sequence[str]) -> list[tuple[int, IntArray]]:
 def _followers(texts: Sequence[str]) -> list[tuple[int, int]]:
     """Return (member, leader) for each text that is nearly the same as an earlier leader."""
     bands = _band_keys(texts)
-    shared = _shares_a_band(bands)
+    candidates = np.flatnonzero(_shares_a_band(bands))
     buckets: list[dict[int, list[int]]] = [{} for _ in range(BANDS)]
     shingles: dict[int, frozenset[int]] = {}
     pairs = []
-    for i in np.flatnonzero(shared).tolist():
+    for i in candidates.tolist():
         mine = frozenset(shingle_hashes([texts[i]])[0].tolist())
         row = bands[i].tolist()
-        leaders = {j for band, key in zip(buckets, row, strict=True) for j in band.get(key, ())}
-        leader = next((j for j in sorted(leaders) if _alike(mine, shingles[j])), None)
+        shared_bands = Counter(
+            j for band, key in zip(buckets, row, strict=True) for j in band.get(key, ())
+        )
+        likely = (j for j, _ in shared_bands.most_common(_TRIED))
+        leader = next((j for j in likely if _alike(mine, shingles[j])), None)
         if leader is not None:
             pairs.append((i, leader))
             continue
         shingles[i] = mine
         for band, key in zip(buckets, row, strict=True):
             there = band.setdefault(key, [])
-            if len(there) < _TRIED:
+            if len(there) < _KEPT:
                 there.append(i)
     return pairs
 
@@ -150,7 +156,7 @@ def _band_keys(texts: Sequence[str]) -> AnyArray:
     shifts = rng.integers(0, 2**63, BANDS * ROWS, dtype=np.uint64)
     keys = np.empty((len(texts), BANDS), np.uint64)
     for begin, end in _blocks(texts):
-        hashes, starts = shingle_hashes(texts[begin:end])
+        hashes, starts = _sketches(*shingle_hashes(texts[begin:end]))
         with np.errstate(over="ignore"):
             for band in range(BANDS):
                 key = np.full(end - begin, band, np.uint64)
@@ -161,6 +167,21 @@ def _band_keys(texts: Sequence[str]) -> AnyArray:
                     key = _mix(key * np.uint64(31) + least)
                 keys[begin:end, band] = key
     return keys
+
+
+def _sketches(hashes: AnyArray, starts: IntArray) -> tuple[AnyArray, IntArray]:
+    """Keep the smallest hashes of long texts: a fair sample, the same one of the same shingles."""
+    ends = np.append(starts[1:], len(hashes))
+    if (ends - starts).max(initial=0) <= SKETCH:
+        return hashes, starts
+    kept = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        part = hashes[start:end]
+        if len(part) > SKETCH:
+            part = np.unique(part)[:SKETCH]
+        kept.append(part)
+    sizes = np.array([len(part) for part in kept], np.int64)
+    return np.concatenate(kept), np.cumsum(sizes) - sizes
 
 
 def _blocks(texts: Sequence[str]) -> list[tuple[int, int]]:
