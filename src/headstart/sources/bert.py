@@ -119,13 +119,11 @@ _LAYER_NAMES = {
 
 
 def rename(name: str) -> str | None:
-    """Return our name of a tensor of a Hugging Face BERT; None for one that is not needed."""
+    """Return our name of a tensor of a Hugging Face BERT; None if it is not needed."""
     stem, _, kind = name.removeprefix("bert.").rpartition(".")
     if stem in _NAMES:
         return f"{_NAMES[stem]}.{kind}"
     match = re.fullmatch(r"encoder\.layer\.(\d+)\.(.+)", stem)
     if match and match[2] in _LAYER_NAMES:
         return f"blocks.{int(match[1]) + 1}.{_LAYER_NAMES[match[2]]}.{kind}"
-    if stem.startswith("pooler") or name.endswith("position_ids"):
-        return None
-    return name
+    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -65,7 +64,7 @@ def load(
     ('embeddings', 'layer1', 'layer2', 'layer3', 'layer4', 'layer5', 'layer6')
     """
     card = card_of(name) if isinstance(name, str) else name
-    if card.family == "hf":
+    if card.provider in ("local", "huggingface"):
         from headstart.sources import hf
 
         return hf.load(card)
@@ -80,18 +79,30 @@ def load(
                 hint=f"headstart sources install {card.name}",
             )
         install_card(card, reporter=reporter)
-    return _from_folder(card, path_of(card))
+    return _from_cache(card)
 
 
-def _from_folder(card: SourceCard, folder: Path) -> Backbone:
+def _from_cache(card: SourceCard) -> Backbone:
     from safetensors.torch import load_file
 
     verify(card)
-    rename = _RENAME.get(card.family, str)
-    renamed = {rename(key): tensor for key, tensor in load_file(folder / WEIGHTS).items()}
-    tensors = {key: tensor for key, tensor in renamed.items() if key is not None}
+    folder = path_of(card)
     text = (folder / TOKENIZER).read_text("utf-8") if card.tokenizer_sha256 else None
-    return _assemble(card, tensors, text, card.weights_sha256, where=str(folder / WEIGHTS))
+    return assemble_renamed(card, load_file(folder / WEIGHTS), text, where=str(folder / WEIGHTS))
+
+
+def assemble_renamed(
+    card: SourceCard,
+    tensors: Mapping[str, torch.Tensor],
+    tokenizer_json: str | None,
+    *,
+    where: str,
+) -> Backbone:
+    """Return the backbone of a card from tensors as their file names them."""
+    rename = _RENAME.get(card.family, str)
+    renamed = {rename(name): tensor.float() for name, tensor in tensors.items()}
+    own = {name: tensor for name, tensor in renamed.items() if name is not None}
+    return _assemble(card, own, tokenizer_json, card.weights_sha256, where=where)
 
 
 class _NoInit(TorchFunctionMode):
