@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.core.errors import DataError, OptionError
-from headstart.core.types import AnyArray, Features, FloatArray, IntArray, State
+from headstart.core.types import AnyArray, Features, FloatArray, IntArray
 
 
 def as_features(X: Any, source: Any) -> Any:
