@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -39,6 +40,17 @@ from headstart.core.types import SILENT, Reporter
 
 _STALE_SECONDS = 24 * 3600
 _POLL_SECONDS = 0.1
+# what zipfile raises on bytes that are no sound archive
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    LookupError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    struct.error,
+)
 _TEMPORARY = re.compile(r"^\..+\.tmp-(?P<host>[\w-]+)-(?P<pid>\d+)-[0-9a-f]{8}$")
 
 
@@ -426,7 +438,7 @@ def _unpack(archive: Path, member: str, sink: IO[bytes], max_bytes: int) -> None
                         allowed=f"at most {max_bytes} bytes",
                     )
                 sink.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise IntegrityError("the archive cannot be read", where=where, got=str(error)) from error
 
 

@@ -154,10 +154,10 @@ class HubBackbone(Backbone):
         hidden = output.last_hidden_state
         if self.card.modality == "text":
             return pool_tokens(hidden, batch[1], spec["pooling"], normalise=spec["normalise"])
-        if spec["pooling"] == "pooler":
-            return output.pooler_output.flatten(1)
         if spec["pooling"] == "cls":
             return hidden[:, 0]
+        if getattr(output, "pooler_output", None) is not None:
+            return output.pooler_output.flatten(1)
         return hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden.mean(dim=1)
 
     @torch.no_grad()
