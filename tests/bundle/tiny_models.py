@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,12 @@ def items_of(modality: str, n: int, seed: int) -> Any:
     )
 
 
+@functools.cache
+def known(case: tuple[str, str, str]) -> Any:
+    """Contents of a case, fitted once; nobody changes them."""
+    return contents_of(case)
+
+
 def contents_of(case: tuple[str, str, str], *, seed: int = 0, **changes: Any) -> Any:
     """Fit a strategy on a few items and put it into BundleContents."""
     from headstart import encode
@@ -117,7 +124,7 @@ def contents_of(case: tuple[str, str, str], *, seed: int = 0, **changes: Any) ->
     name, kind, modality = case
     spec = strategies.STRATEGIES[name]
     rng = np.random.default_rng(seed)
-    n = 36
+    n = 12 if (name, modality) == ("scratch", "image") else 36
     items = items_of(modality, n, seed)
     labels: Any = rng.normal(3, 1, n)
     if kind == "classification":

@@ -23,7 +23,7 @@ TEXTS = (
     "An unhurried, warm and quietly funny film that stays with you for days.",
     "¿Dónde está la estación? 42 °C!",
 )
-IMAGE_SIDE = 48
+IMAGE_SIDE = 32
 HEAD_TOLERANCE = 1e-4
 """Largest difference of a golden probability, or of a golden value relative to its size."""
 FEATURE_TOLERANCE = 0.05
