@@ -1,8 +1,10 @@
-"""Small stand-ins for backbones: the same interface, random weights, nothing to download."""
+"""What the tests of this room share."""
 
 from __future__ import annotations
 
 import pytest
+import torch
+from tiny_sources import tiny_image, tiny_text
 
 
 class Recorder:
@@ -24,9 +26,28 @@ def recorder() -> Recorder:
     return Recorder()
 
 
-@pytest.fixture(autouse=True)
-def cache_folder(tmp_path, monkeypatch):
-    """Every test has a cache of its own."""
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """The folder of a cache of the test's own."""
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HEADSTART_CACHE_GB", raising=False)
     return tmp_path / "cache" / "features"
+
+
+@pytest.fixture
+def two_threads():
+    """Two threads for torch, so that batches run side by side."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def text_backbone():
+    return tiny_text()
+
+
+@pytest.fixture
+def image_backbone():
+    return tiny_image()

@@ -14,15 +14,18 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from headstart.core.errors import OptionError
 from headstart.core.types import SILENT, AnyArray, FloatArray, Reporter
+
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -116,18 +119,12 @@ class Store:
 
     def get(self, items: Sequence[bytes]) -> dict[bytes, FloatArray]:
         """Return the rows that are cached, by item hash; damaged ones are left out."""
-        rows: dict[bytes, FloatArray] = {}
-        with self._guarded() as connection:
-            if connection is not None:
-                rows = self._read(connection, list(items))
-        return rows
+        return self._safely(lambda connection: self._read(connection, list(items))) or {}
 
     def put(self, items: Sequence[bytes], rows: AnyArray) -> None:
         """Store rows in one transaction."""
         rows = np.ascontiguousarray(rows, dtype=np.float32)
-        with self._guarded() as connection:
-            if connection is not None:
-                self._write(connection, list(items), rows)
+        self._safely(lambda connection: self._write(connection, list(items), rows))
 
     def close(self) -> None:
         """Close the database."""
@@ -180,16 +177,14 @@ class Store:
                 ],
             )
 
-    @contextlib.contextmanager
-    def _guarded(self) -> Iterator[sqlite3.Connection | None]:
-        """Yield a connection, or None when the cache is of no use; failures end here."""
+    def _safely(self, operation: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do something with the database; None where that fails. Failures end here."""
         if not self._usable:
-            yield None
-            return
+            return None
         try:
             if self._connection is None:
                 self._connection = _open(self._path, self._source)
-            yield self._connection
+            return operation(self._connection)
         except (sqlite3.Error, OSError) as error:
             self.close()
             if _damaged(error) and not self._rebuilt:
@@ -202,6 +197,7 @@ class Store:
                     f"The cache of features at {self._path.parent} cannot be used ({error}): "
                     "features are computed and not kept."
                 )
+        return None
 
 
 def _checksum(item: bytes, row: bytes) -> bytes:
@@ -339,7 +335,7 @@ def evict(limit: int) -> int:
                 _discard(path)
     batches.sort(key=lambda batch: batch[:3])
     doomed: dict[Path, list[int]] = {}
-    excess = total - int(0.8 * limit)
+    excess = sum(batch[1] for batch in batches) * (1 - 0.8 * limit / total)
     for _, size, batch, path in batches:
         if excess <= 0:
             break
@@ -356,5 +352,5 @@ def _drop(database: sqlite3.Connection, batches: list[int]) -> None:
         for batch in batches:
             database.execute("DELETE FROM features WHERE batch = ?", (batch,))
             database.execute("DELETE FROM batches WHERE id = ?", (batch,))
-    database.execute("PRAGMA incremental_vacuum").fetchall()
-    database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    # a script, because execute() stops the vacuum after its first page
+    database.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")

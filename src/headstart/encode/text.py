@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.core.errors import DataError
+from headstart.core.errors import DataError, SourceError
 from headstart.core.types import FloatArray, IntArray, Reporter
 from headstart.encode import device as devices
 from headstart.encode.fast_bert import PackedBert
@@ -157,7 +157,7 @@ def _ready(backbone: Backbone, limit: int) -> Tokenizer:
 
     given = backbone.tokenizer
     if given is None:
-        raise DataError("this source has no tokenizer", where=backbone.card.name)
+        raise SourceError("this source has no tokenizer", where=backbone.card.name)
     cuts = given.truncation or {}
     if given.padding is None and cuts.get("max_length") == limit:
         return given
