@@ -128,20 +128,26 @@ class Result:
         return lines
 
     def headline(self) -> str:
-        """Return the sentence that matters: what transfer is worth here."""
+        """Return what matters in one line: what transfer is worth here, and what you get."""
+        return " ".join(self.sentences())
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the headline in its sentences: what transfer is worth, and what you get."""
         if self.transfer is None:
-            return "No transfer was tried: you get the model trained from scratch on your labels."
+            return (
+                "No transfer was tried: you get the model trained from scratch on your labels.",
+            )
         where = self.transfer.name
         size, interval = _amount(self.gain)
         kept = self.chosen.strategy != "scratch"
-        sentences = {
+        worth = {
             "positive": f"Positive transfer: {where} is worth {size} {interval} over scratch.",
             "negative": f"Negative transfer: {where} costs {size} {interval} against scratch.",
             "none": f"No difference that matters: {where} against scratch is {size} {interval}.",
             "inconclusive": f"Inconclusive: {where} against scratch is {size} {interval}.",
         }
         end = f"You get {self.chosen.name}." if kept else "You get scratch."
-        return f"{sentences[self.gain.verdict]} {end}"
+        return worth[self.gain.verdict], end
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values: what ``headstart fit --json`` prints."""

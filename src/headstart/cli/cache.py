@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options
-from headstart.cli.console import emit_json, out
+from headstart.cli.console import emit_json, show
 
 
 def cache(
@@ -24,6 +24,7 @@ def cache(
         shown = {"path": str(info.path), "entries": info.entries, "bytes": info.bytes}
         emit_json(shown | {"limit": info.limit, "by_source": info.by_source})
         return
+    from headstart import sources
     from headstart.cli.tables import cache_table
 
-    out().print(cache_table(info))
+    show(*cache_table(info, sources.search(installed=True)))

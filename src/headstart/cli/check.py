@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options
-from headstart.cli.console import ConsoleReporter, emit_json, out
+from headstart.cli.console import ConsoleReporter, emit_json, show
 
 
 def check(
@@ -49,6 +49,4 @@ def check(
         return
     from headstart.cli.tables import check_table
 
-    console = out()
-    for block in check_table(report):
-        console.print(block)
+    show(*check_table(report))

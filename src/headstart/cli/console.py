@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
+import typer
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -61,8 +64,18 @@ class ConsoleReporter:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        if not self.quiet:
-            self.console.print(f"· {text}", markup=False, soft_wrap=True)
+        if self.quiet:
+            return
+        line = f"· {text}"
+        if self.console.is_terminal:
+            line = textwrap.fill(
+                line,
+                self.console.width,
+                subsequent_indent="  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        self.console.print(line, markup=False, soft_wrap=True)
 
     def progress(self, stage: str, done: int, total: int | None, unit: str = "items") -> None:
         """Draw or move the bar of a stage."""
@@ -105,6 +118,20 @@ def out() -> Console:
     return Console(highlight=False, width=width)
 
 
+def show(*blocks: RenderableType) -> None:
+    """Print results on stdout, one below another, without blanks at the ends of lines."""
+    console = out()
+    for block in blocks:
+        with console.capture() as captured:
+            console.print(block)
+        sys.stdout.write(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE))
+
+
+def line(text: str) -> None:
+    """Print one line on stdout just as it is, however long."""
+    sys.stdout.write(f"{text}\n")
+
+
 def emit_json(value: Any) -> None:
     """Print one JSON object on stdout; numbers that are not finite become null."""
     sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False, indent=2) + "\n")
@@ -120,21 +147,41 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def guarded(action: Callable[[], None], *, as_json: bool) -> int:
+def guarded(action: Callable[[], int], *, as_json: bool) -> int:
     """Run ``action``; turn errors of the user's making into one message and exit code 2."""
     try:
-        action()
+        code = action()
     except HeadstartError as error:
-        if as_json:
-            emit_json({"error": {"type": type(error).__name__, "message": str(error)}})
-        sys.stderr.write(f"error: {error}\n")
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was computed is cached, run the same command again\n")
-        return INTERRUPTED
+        return _refused(error.lines(), type(error).__name__, as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
+    except OSError as error:  # a full disk, a cache that may not be written
+        where = f"{error.filename}: " if error.filename else ""
+        return _refused([f"{where}{error.strerror or error}"], type(error).__name__, as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        message = _misused(error)
+        if message is None:
+            raise
+        return _refused(message, "UsageError", as_json)
+    if code == INTERRUPTED:
+        sys.stderr.write("interrupted; what was computed is cached, run the same command again\n")
+    return code
+
+
+def _refused(lines: list[str], kind: str, as_json: bool) -> int:
+    if as_json:
+        emit_json({"error": {"type": kind, "message": ". ".join(lines)}})
+    sys.stderr.write("error: " + "\n  ".join(lines) + "\n")
+    return BAD_INPUT
+
+
+def _misused(error: Exception) -> list[str] | None:
+    """Return what typer says of options and arguments that cannot be; None for other errors."""
+    told = getattr(error, "format_message", None)
+    if told is None:
+        return None
+    command = getattr(getattr(error, "ctx", None), "command_path", "headstart")
+    return [str(told()).rstrip("."), f"`{command} --help` lists arguments and options"]

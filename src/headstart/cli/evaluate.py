@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options
-from headstart.cli.console import ConsoleReporter, emit_json, out
+from headstart.cli.console import ConsoleReporter, emit_json, show
 
 
 def evaluate(
@@ -42,4 +42,4 @@ def evaluate(
         return
     from headstart.cli.tables import evaluation_table
 
-    out().print(evaluation_table(measured))
+    show(*evaluation_table(measured))

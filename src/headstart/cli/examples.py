@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options
-from headstart.cli.console import ConsoleReporter, emit_json, out
+from headstart.cli.console import ConsoleReporter, emit_json, line, show
 from headstart.core.errors import UnknownNameError
 
 
@@ -29,7 +29,7 @@ def examples(
             return
         from headstart.cli.tables import examples_table
 
-        out().print(examples_table(data.EXAMPLES))
+        show(*examples_table(data.EXAMPLES))
         return
     if name not in data.EXAMPLES:
         raise UnknownNameError("example", name, data.EXAMPLES)
@@ -38,6 +38,8 @@ def examples(
     example = data.EXAMPLES[name]
     if json:
         emit_json(example.to_json() | {"path": str(place)})
-    else:
-        out().print(f"{example.title}: {place}", markup=False, soft_wrap=True)
-        out().print(f"licence: {example.licence}", markup=False, soft_wrap=True)
+        return
+    from headstart.cli.tables import example_lines
+
+    for text in example_lines(example, str(place)):
+        line(text)

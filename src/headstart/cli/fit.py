@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from headstart.cli import options
-from headstart.cli.console import ConsoleReporter, emit_json, out
+from headstart.cli.console import ConsoleReporter, emit_json, show
+from headstart.core.errors import OptionError
 
 
 def fit(
@@ -56,6 +58,7 @@ def fit(
         from headstart import bundle, transfer
 
         bundle.check_target(output)
+        _check_writable(output)
         result = transfer.fit(
             data,
             label=label,
@@ -78,6 +81,20 @@ def fit(
         return
     from headstart.cli.tables import result_table
 
-    console = out()
-    for block in result_table(result, str(output)):
-        console.print(block)
+    show(*result_table(result, str(output)))
+
+
+def _check_writable(output: Path) -> None:
+    """Find out before the work, not after it, that the model cannot be written."""
+    parent = output.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".headstart-", dir=parent):
+            pass
+    except OSError as error:
+        raise OptionError(
+            f"the model cannot be saved here ({error.strerror})",
+            where=f"-o {output}",
+            hint="name a directory that may be written to",
+        ) from error

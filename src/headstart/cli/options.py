@@ -11,7 +11,7 @@ from headstart.core.types import Modality as Names
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but the result.")]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed: same numbers.", min=0)]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Same seed: same numbers.", min=0)]
 Label = Annotated[str | None, typer.Option("--label", help="The label column.", metavar="COL")]
 Text = Annotated[str | None, typer.Option("--text", help="The text column.", metavar="COL")]
 PathColumn = Annotated[
@@ -33,6 +33,7 @@ Unreadable = Annotated[
     float,
     typer.Option(
         "--allow-unreadable",
+        metavar="SHARE",
         min=0.0,
         max=1.0,
         help="Share of items that may be unreadable.",

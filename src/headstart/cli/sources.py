@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options
-from headstart.cli.console import ConsoleReporter, emit_json, out
+from headstart.cli.console import ConsoleReporter, emit_json, line, show
 from headstart.core.errors import OptionError
 
 
@@ -56,7 +56,9 @@ def sources(
         return
     from headstart.cli.tables import sources_table
 
-    out().print(sources_table(found, room.installed))
+    usual = {f"{name}s": room.default_source(name) for name in ("image", "text")}
+    defaults = {name: source for name, source in usual.items() if source}
+    show(*sources_table(found, room.installed, defaults))
 
 
 def _install(names: list[str], *, json: bool, quiet: bool) -> None:
@@ -70,4 +72,4 @@ def _install(names: list[str], *, json: bool, quiet: bool) -> None:
         emit_json({"installed": places})
     else:
         for name, place in places.items():
-            out().print(f"{name} is installed in {place}", markup=False, soft_wrap=True)
+            line(f"{name} is installed in {place}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ COLOURS = {"positive": "green", "negative": "red", "none": "yellow", "inconclusi
 MARKS = {"error": "[red]error[/red]", "warning": "[yellow]warning[/yellow]", "info": "info"}
 
 
-def _table(*columns: str, title: str = "") -> Table:
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
     for column in columns:
         right = column.startswith(">")
         table.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
@@ -32,14 +33,8 @@ def _table(*columns: str, title: str = "") -> Table:
 def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     """Yield the blocks that end ``fit``: candidates, the choice, the gain, what to try next."""
     yield ""
-    table = _table(
-        "candidate",
-        f">{result.metric} out of fold",
-        ">95 % interval",
-        ">seconds",
-        "",
-        title=f"Candidates, compared on the training part ({result.task.n:,} items)",
-    )
+    yield Text(f"Candidates, compared on the training part ({result.task.n:,} items)")
+    table = _table("candidate", f">{result.metric} out of fold", ">95 % interval", ">seconds", "")
     for candidate in result.ranked():
         estimate, interval = _split(candidate.score)
         chosen = candidate.status == "chosen"
@@ -48,9 +43,8 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
         table.add_row(*cells, style="bold" if chosen else "")
     yield table
     yield ""
-    judged = _table(
-        "", f">{result.metric}", ">95 % interval", title=f"Judged on {result.judged_by}"
-    )
+    yield Text(f"Judged on {result.judged_by}")
+    judged = _table("", f">{result.metric}", ">95 % interval")
     for name, score in result.judged_scores():
         estimate, interval = _split(score)
         bold = "bold" if name == result.chosen.name else ""
@@ -58,7 +52,8 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     yield judged
     yield ""
     colour = COLOURS[result.gain.verdict]
-    yield Text.from_markup(f"[bold {colour}]{escape(result.headline())}[/bold {colour}]")
+    for sentence in result.sentences():
+        yield Text(sentence, style=f"bold {colour}")
     for line in result.advice():
         yield Text(line)
     yield Text(f"model: {model}    took {result.seconds:.0f} s    seed {result.seed}", style="dim")
@@ -88,11 +83,14 @@ def check_table(report: CheckReport) -> Iterator[RenderableType]:
     yield table
 
 
-def sources_table(cards: Sequence[SourceCard], installed: Callable[[str], bool]) -> Table:
-    """Return the catalogue as a table."""
-    table = _table(
-        "name", "for", "pretrained on", ">parameters", ">MB", ">dim", "licence", "installed"
-    )
+def sources_table(
+    cards: Sequence[SourceCard], installed: Callable[[str], bool], defaults: Mapping[str, str]
+) -> Iterator[RenderableType]:
+    """Yield the catalogue as a table, and how to use it."""
+    if not cards:
+        yield Text("No source of the catalogue is like that.")
+        return
+    table = _table("name", "for", "pretrained on", ">parameters", ">MB", "licence", "here")
     for card in cards:
         table.add_row(
             card.name,
@@ -100,42 +98,57 @@ def sources_table(cards: Sequence[SourceCard], installed: Callable[[str], bool])
             escape(card.pretrained_on),
             f"{card.parameters / 1e6:.1f} M",
             f"{card.size_mb:.0f}",
-            str(card.dim),
             escape(card.licence),
             "yes" if installed(card.name) else "no",
         )
-    return table
+    yield table
+    yield ""
+    named = ", ".join(f"{name} for {modality}" for modality, name in defaults.items())
+    yield Text(f"default: {named}; `headstart fit --source NAME` takes another")
 
 
-def examples_table(examples: Mapping[str, Example]) -> Table:
-    """Return the example data sets as a table."""
-    table = _table("name", "for", "what", "licence", "try")
+def examples_table(examples: Mapping[str, Example]) -> Iterator[RenderableType]:
+    """Yield the example data sets as a table, and how to fetch one."""
+    table = _table("name", "for", "what")
     for name, example in examples.items():
-        table.add_row(
-            name,
-            example.modality,
-            escape(example.title),
-            escape(example.licence),
-            escape(example.command),
-        )
-    return table
+        table.add_row(name, example.modality, escape(example.title))
+    yield table
+    yield ""
+    yield Text("`headstart examples NAME -o DIR` fetches one and says what to do with it")
 
 
-def cache_table(info: CacheInfo) -> Table:
-    """Return what is cached as a table."""
-    table = _table("features of", ">MB", title=f"{info.path}: {info.entries:,} items")
+def example_lines(example: Example, place: str) -> list[str]:
+    """Return what to know of an example that was fetched: what, where, licence, what to try."""
+    quoted = shlex.quote(place)
+    return [
+        f"{example.title}: {place}",
+        f"it holds: {example.layout}",
+        f"licence: {example.licence}",
+        f"try: {example.command.replace(f'fit {example.name}', f'fit {quoted}', 1)}",
+    ]
+
+
+def cache_table(info: CacheInfo, weights: Sequence[SourceCard]) -> Iterator[RenderableType]:
+    """Yield what is cached as a table."""
+    yield Text(f"{info.entries:,} items in {info.path}", no_wrap=True, overflow="ignore")
+    table = _table("features of", ">MB")
     for name, size in info.by_source.items():
         table.add_row(escape(name), f"{size / 1e6:.1f}")
     table.add_row("all", f"{info.bytes / 1e6:.1f} of {info.limit / 1e6:,.0f}", style="bold")
-    return table
+    yield table
+    yield ""
+    total = sum(card.size_mb for card in weights)
+    names = ", ".join(card.name for card in weights) or "none"
+    yield Text(f"weights, which --clear keeps: {names} ({total:,.0f} MB)")
 
 
-def evaluation_table(measured: Mapping[str, Any]) -> Table:
-    """Return a model's measures as a table."""
-    table = _table("metric", ">estimate", ">95 % interval", title=f"{measured['n']:,} items")
+def evaluation_table(measured: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Yield a model's measures as a table."""
+    yield Text(f"Judged on {measured['n']:,} items")
+    table = _table("metric", ">estimate", ">95 % interval")
     interval = f"\\[{measured['low']:.3f}, {measured['high']:.3f}]"
     table.add_row(str(measured["metric"]), f"{measured['estimate']:.3f}", interval, style="bold")
     for name in ("accuracy", "macro_f1", "rmse", "r2"):
         if name in measured and name != measured["metric"]:
             table.add_row(name, f"{measured[name]:.3f}", "")
-    return table
+    yield table

@@ -56,7 +56,8 @@ class HeadstartError(Exception):
         self.what, self.where, self.got, self.allowed, self.hint = what, where, got, allowed, hint
         super().__init__(what)
 
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
+        """Return the message as lines: what is wrong, what is allowed, what to do next."""
         head = f"{self.where}: {self.what}" if self.where else self.what
         if self.got is not None:
             head += f" (got {self.got!r})"
@@ -66,7 +67,10 @@ class HeadstartError(Exception):
             parts.append(f"allowed: {shown}")
         if self.hint:
             parts.append(self.hint)
-        return ". ".join(parts)
+        return parts
+
+    def __str__(self) -> str:
+        return ". ".join(self.lines())
 
 
 def _listed(choices: object) -> str:

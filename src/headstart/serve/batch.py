@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart import bundle
 from headstart import data as data_room
-from headstart.core.errors import DataError, OptionError
+from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import SILENT, Reporter, Skipped
 
 if TYPE_CHECKING:
@@ -49,17 +49,22 @@ def predict_inputs(
     ------
     BundleError, DataError, SourceError
     """
-    loaded = bundle.load(model)
-    columns = [column.name for column in loaded.manifest.columns] or None
+    loaded = bundle.load(model, reporter=reporter)
     items, ids, skipped = data_room.read_inputs(
-        list(inputs), modality=loaded.modality, text=text, path=path, columns=columns
+        list(inputs),
+        modality=loaded.modality,
+        text=text,
+        path=path,
+        columns={column.name: column.type for column in loaded.manifest.columns} or None,
+        label=loaded.manifest.label_name,
+        reporter=reporter,
     )
     for item in skipped:
-        reporter.say(f"left out {item.item}: {item.reason}")
+        reporter.say(f"left out {item.item or repr(item.item)}: {item.reason}")
     if not ids:
         raise DataError(
             "nothing could be read",
-            where=", ".join(inputs),
+            where=", ".join(filter(None, inputs)) or None,
             hint="see the reasons above" if skipped else None,
         )
     return loaded.predict_frame(items, ids=ids), tuple(skipped)
@@ -89,18 +94,30 @@ def evaluate_model(
     BundleError, DataError, SourceError
         DataError also for labels the model does not know.
     """
-    loaded = bundle.load(model)
-    task = data_room.read(
-        data,
-        label=label or _label_column(loaded, data),
-        text=text,
-        path=path,
-        group=group,
-        modality=loaded.modality,
-        kind=loaded.manifest.kind,
-        allow_unreadable=allow_unreadable,
-        reporter=reporter,
-    )
+    loaded = bundle.load(model, reporter=reporter)
+    trained = _label_column(loaded, data)
+    try:
+        task = data_room.read(
+            data,
+            label=label or trained,
+            text=text,
+            path=path,
+            group=group,
+            modality=loaded.modality,
+            kind=loaded.manifest.kind,
+            allow_unreadable=allow_unreadable,
+            keep=[column.name for column in loaded.manifest.columns],
+            reporter=reporter,
+        )
+    except UnknownNameError as error:
+        if label is not None or trained is None or repr(trained) not in error.what:
+            raise
+        raise DataError(
+            f"there is no column {trained!r}, the label that the model was trained on",
+            where=str(data) if isinstance(data, (str, Path)) else None,
+            allowed=error.allowed,
+            hint="name the column of labels with --label",
+        ) from error
     return loaded.evaluate(task, seed=seed)
 
 
