@@ -62,7 +62,8 @@ def _words(texts: Sequence[str]) -> tuple[IntArray, Hashes]:
 
 def _characters(texts: Sequence[str]) -> tuple[IntArray, Hashes]:
     """Document and hash of every character n-gram that lies within a word and its two spaces."""
-    tidy = [f" {' '.join(text.lower().replace(chr(0), ' ').split())} " for text in texts]
+    words = [text.lower().replace(chr(0), " ").split() for text in texts]
+    tidy = [f" {' '.join(found)} " if found else "" for found in words]
     codes = _codes(tidy)
     owner = np.cumsum(codes == 0) - 1
     inner = (codes != 0) & (codes != 32)

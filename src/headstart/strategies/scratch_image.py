@@ -43,6 +43,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
 }
 FEWEST = 5  # images a class (the median class) below which no network is trained
 SURE = 0.995  # inner accuracy of the linear model from which no network is trained
+CLEAR = 2.5  # standard errors of the paired difference from which one fold is enough
 SMALL = 300  # up to so many images two inner folds judge the network, above one
 PAPER = "Dalal & Triggs, CVPR 2005"
 
@@ -248,18 +249,18 @@ class ScratchImage(ClassifierMixin, _ScratchImage):
             return False, f"no network: nothing left to win above {SURE}"
         from headstart.strategies.small_cnn import train
 
-        judges = self._judges(codes[rows], self.cv, seed)
-        outputs = []
-        for held in judges:
-            kept = np.setdiff1d(np.arange(len(codes)), rows[held])
+        held, parts = np.zeros(0, dtype=np.int64), []
+        for fold in self._judges(codes[rows], self.cv, seed):
+            kept = np.setdiff1d(np.arange(len(codes)), rows[fold])
             model = train(images[kept], codes[kept], p.shape[1], seed=seed, flip=self.flip)
-            outputs.append(_softmax(model.scores(images[rows[held]])))
-        held = np.concatenate(judges)
-        truth = codes[rows[held]]
-        found = {
-            "linear": accuracy_and_loss(p[held], truth),
-            "network": accuracy_and_loss(np.concatenate(outputs), truth),
-        }
+            parts.append(_softmax(model.scores(images[rows[fold]])))
+            held = np.concatenate([held, fold])
+            truth, guess = codes[rows[held]], np.concatenate(parts)
+            lead = (guess.argmax(1) == truth) * 1.0 - (p[held].argmax(1) == truth)
+            if abs(lead.mean()) > CLEAR * lead.std() / np.sqrt(len(lead)):
+                break
+        found = {"linear": accuracy_and_loss(p[held], truth)}
+        found["network"] = accuracy_and_loss(guess, truth)
         remark = f"network {found['network'][0]:.3f} against {found['linear'][0]:.3f}"
         return best_of(found, len(held)) == "network", f"{remark} on {len(held)} held-out images"
 

@@ -41,7 +41,7 @@ class Network:
 
     def scores(self, images: npt.NDArray[np.uint8]) -> FloatArray:
         """Return the raw outputs of shape (n, n_outputs) for uint8 images (n, side, side, 3)."""
-        model = _net(self.n_outputs)
+        model = _net(self.n_outputs, seed=0)
         model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in self.weights.items()})
         model.eval()
         parts = [np.zeros((0, self.n_outputs))]
@@ -63,7 +63,14 @@ class Network:
         return cls(dict(arrays), n_outputs)
 
 
-def _net(n_outputs: int) -> nn.Sequential:
+def _net(n_outputs: int, seed: int) -> Any:
+    """Make the network with weights drawn from the seed; torch's own generator is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _layers(n_outputs).to(memory_format=torch.channels_last)
+
+
+def _layers(n_outputs: int) -> Any:
     layers: list[nn.Module] = []
     channels = 3
     for place, width in enumerate(WIDTHS):
@@ -75,7 +82,7 @@ def _net(n_outputs: int) -> nn.Sequential:
         if place < len(WIDTHS) - 1:
             layers.append(nn.MaxPool2d(2))
         channels = width
-    layers += [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * channels, n_outputs)]
+    layers += [nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4 * channels, n_outputs)]
     return nn.Sequential(*layers)
 
 
@@ -84,7 +91,7 @@ def _shrink(images: npt.NDArray[np.uint8]) -> torch.Tensor:
     x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
     if x.shape[-1] != SIDE or x.shape[-2] != SIDE:
         x = functional.interpolate(x, (SIDE, SIDE), mode="area")
-    return x
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _augment(x: torch.Tensor, generator: torch.Generator, flip: bool) -> torch.Tensor:
@@ -103,7 +110,8 @@ def _augment(x: torch.Tensor, generator: torch.Generator, flip: bool) -> torch.T
     grid = functional.affine_grid(theta.view(n, 2, 3), list(x.shape), align_corners=False)
     x = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
     contrast, light = 1 + draw(0.25).view(n, 1, 1, 1), draw(0.2).view(n, 1, 1, 1)
-    return x * contrast + light
+    x = x * contrast + light
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def steps_for(n: int) -> tuple[int, int]:
@@ -140,9 +148,7 @@ def train(
     n = len(images)
     batch, steps = steps_for(n)
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = _net(n_classes or 1).train()
+    model = _net(n_classes or 1, seed).train()
     y = torch.from_numpy(np.asarray(target))
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     order = torch.randperm(n, generator=generator)
@@ -162,7 +168,7 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-    weights = {k: v.detach().numpy().copy() for k, v in model.state_dict().items()}
+    weights = {k: np.ascontiguousarray(v.detach().numpy()) for k, v in model.state_dict().items()}
     return Network(weights, n_classes or 1)
 
 

@@ -252,13 +252,15 @@ class Linear:
         return cls(arrays["coef"], arrays["intercept"], rows)
 
 
-def fit_classifier(X: Any, codes: IntArray, n_classes: int, strength: float) -> Linear:
+def fit_classifier(
+    X: Any, codes: IntArray, n_classes: int, strength: float, *, tol: float = 3e-4
+) -> Linear:
     """Fit logistic regression on all rows, through the row space where that is smaller."""
     if len(codes) <= min(DUAL + n_classes, X.shape[1]):
         L = _factor(gram(X))
-        found = fit_softmax(L.astype(np.float32), codes, n_classes, strength)
+        found = fit_softmax(L.astype(np.float32), codes, n_classes, strength, tol=tol)
         return _back(X, L, found.coef, found.intercept)
-    found = fit_softmax(X, codes, n_classes, strength, max_iter=150)
+    found = fit_softmax(X, codes, n_classes, strength, tol=tol, max_iter=150)
     return Linear(found.coef.astype(np.float32), found.intercept.astype(np.float64))
 
 
