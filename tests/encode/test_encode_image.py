@@ -90,7 +90,7 @@ def test_without_private_operations_the_module_is_used(monkeypatch, image_backbo
     def gone(*args, **kwargs):
         raise AttributeError("no such operation")
 
-    images = photos(5)
+    images = photos(9)
     packed = features(images, image_backbone, cache=False).array
     monkeypatch.setattr(image_module, "PackedEfficientNet", _Gone)
     assert close(features(images, image_backbone, cache=False).array, packed)
@@ -102,7 +102,7 @@ class _Gone(PackedEfficientNet):
 
 
 def test_a_packed_network_that_strays_is_refused_and_said(monkeypatch, image_backbone, recorder):
-    images = photos(3)
+    images = photos(9)
     whole = features(images, image_backbone, cache=False).array
     monkeypatch.setattr(PackedEfficientNet, "__call__", lambda self, batch: torch.ones(1, 40))
     found = features(images, image_backbone, cache=False, reporter=recorder).array
@@ -204,7 +204,7 @@ def test_lite0_keeps_its_features():
     from headstart import sources
 
     backbone = sources.load("efficientnet-lite0", install_missing=False)
-    images = photos(6, seed=3)
+    images = photos(10, seed=3)
     found = features(images, backbone, cache=False).array
     prepare = image_module.Prepare(backbone.card.input)
     batch = prepare.normalise([prepare(Image.fromarray(image)) for image in images])

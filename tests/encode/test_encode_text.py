@@ -81,7 +81,7 @@ def test_a_packed_path_that_strays_is_refused_and_said(monkeypatch, text_backbon
     )
     monkeypatch.setattr(text_module.TextEncoder, "_compare", lambda *_: 0.9)
     monkeypatch.setattr(text_module, "PackedBert", _WithoutPrepack)
-    items = texts(5)
+    items = texts(9)
     found = features(items, text_backbone, cache=False, reporter=recorder).array
     assert close(found, plain(text_backbone, items))
     assert any("strays" in line and "0.90000" in line for line in recorder.said)
@@ -94,7 +94,7 @@ def test_private_operations_that_are_gone_are_done_without(monkeypatch, text_bac
     monkeypatch.setattr(text_module.devices, "cpu_candidates", lambda *_: [(torch.float32, 0.9998)])
     monkeypatch.setattr(text_module.TextEncoder, "_compare", gone)
     monkeypatch.setattr(text_module, "PackedBert", _WithoutPrepack)
-    items = texts(5)
+    items = texts(9)
     assert close(features(items, text_backbone, cache=False).array, plain(text_backbone, items))
 
 

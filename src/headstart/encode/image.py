@@ -37,13 +37,21 @@ class ImageEncoder:
     device : str, optional
     precision : {"auto", "float32", "bf16"}
     reporter : Reporter
+    few : bool
+        Not worth packing float32 weights for.
     """
 
     stage = "embedding images"
     unit = "images"
 
     def __init__(
-        self, backbone: Backbone, *, device: str | None, precision: str, reporter: Reporter
+        self,
+        backbone: Backbone,
+        *,
+        device: str | None,
+        precision: str,
+        reporter: Reporter,
+        few: bool = False,
     ) -> None:
         self.dim = backbone.card.dim
         self._reporter = reporter
@@ -51,7 +59,7 @@ class ImageEncoder:
         self._device = devices.pick_device(device)
         self._run: Any = None
         if self._device.type == "cpu":
-            self.precision = self._prepare_cpu(backbone, precision)
+            self.precision = self._prepare_cpu(backbone, precision, few)
         else:
             self.precision = devices.gpu_precision(self._device, precision)
         if self._run is None:
@@ -92,27 +100,31 @@ class ImageEncoder:
     def _pixels(self, item: Any, position: int) -> AnyArray:
         return self._prepare(read_at(item, position, max_side=self._prepare.resize))
 
-    def _prepare_cpu(self, backbone: Backbone, precision: str) -> str:
+    def _prepare_cpu(self, backbone: Backbone, precision: str, few: bool) -> str:
         """Choose the fastest forward pass that stays true to the backbone's own."""
         if not PackedEfficientNet.fits(backbone):
             return "float32"
-        side = self._prepare.side
-        sample = self._prepare.normalise(_sample(side))
-        with torch.inference_mode():
-            expected = backbone(sample)
-            for dtype, least in _candidates(precision, self._reporter):
-                try:
-                    candidate = PackedEfficientNet(
-                        backbone, dtype=dtype, batch=_CPU_BATCH, side=side
-                    )
-                    cosine = devices.worst_cosine(candidate(sample), expected)
-                except (RuntimeError, AttributeError, TypeError):  # private operations may change
-                    continue
-                if cosine >= least:
-                    self._run = candidate
-                    return "bf16" if dtype == torch.bfloat16 else "float32"
-                devices.say_drift(self._reporter, backbone.card.name, dtype, cosine)
+        for dtype, least in _candidates(precision, self._reporter):
+            if few and dtype == torch.float32:
+                continue
+            try:
+                candidate = PackedEfficientNet(
+                    backbone, dtype=dtype, batch=_CPU_BATCH, side=self._prepare.side
+                )
+                cosine = self._compare(candidate, backbone)
+            except (RuntimeError, AttributeError, TypeError):  # private operations may change
+                continue
+            if cosine >= least:
+                self._run = candidate
+                return "bf16" if dtype == torch.bfloat16 else "float32"
+            devices.say_drift(self._reporter, backbone.card.name, dtype, cosine)
         return "float32"
+
+    def _compare(self, candidate: PackedEfficientNet, backbone: Backbone) -> float:
+        """Return the cosine between two forward passes over a picture."""
+        sample = self._prepare.normalise(_sample(self._prepare.side))
+        with torch.inference_mode():
+            return devices.worst_cosine(candidate(sample), backbone(sample))
 
 
 class Prepare:

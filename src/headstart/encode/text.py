@@ -44,13 +44,21 @@ class TextEncoder:
     device : str, optional
     precision : {"auto", "float32", "bf16"}
     reporter : Reporter
+    few : bool
+        Not worth packing float32 weights for.
     """
 
     stage = "embedding texts"
     unit = "texts"
 
     def __init__(
-        self, backbone: Backbone, *, device: str | None, precision: str, reporter: Reporter
+        self,
+        backbone: Backbone,
+        *,
+        device: str | None,
+        precision: str,
+        reporter: Reporter,
+        few: bool = False,
     ) -> None:
         self.dim = backbone.card.dim
         self._reporter = reporter
@@ -62,7 +70,7 @@ class TextEncoder:
         self._device = devices.pick_device(device)
         self._run: Any = None
         if self._device.type == "cpu":
-            self.precision = self._prepare_cpu(backbone, precision)
+            self.precision = self._prepare_cpu(backbone, precision, few)
         else:
             self.precision = devices.gpu_precision(self._device, precision)
         if self._run is None:
@@ -125,12 +133,14 @@ class TextEncoder:
             return side_by_side(run, batches, count=len(batches))
         return map(run, batches)
 
-    def _prepare_cpu(self, backbone: Backbone, precision: str) -> str:
+    def _prepare_cpu(self, backbone: Backbone, precision: str, few: bool) -> str:
         """Choose the fastest forward pass that stays true to the backbone's own."""
         if not PackedBert.fits(backbone):
             return "float32"
         plain = PackedBert(backbone, dtype=torch.float32, prepack=False)
         for dtype, least in devices.cpu_candidates(precision, self._reporter):
+            if few and dtype == torch.float32:
+                continue
             try:
                 candidate = PackedBert(backbone, dtype=dtype, prepack=True)
                 cosine = self._compare(candidate, plain)

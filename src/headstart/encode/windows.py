@@ -22,6 +22,7 @@ Precision = Literal["auto", "float32", "bf16"]
 
 WINDOW = 8192
 """Items that are hashed, looked up, sorted and encoded together; bounds the memory."""
+_FEW = 8  # items that are encoded sooner than weights are packed and checked
 _STORE_ROWS = 1024  # rows a transaction: what a kill can lose
 _EVICT_ROWS = 65536  # rows stored between two looks at the size of the cache
 _VERSION = 1  # raise it when the same item no longer gives the same features
@@ -100,8 +101,10 @@ def features(
     >>> found.array.shape  # doctest: +SKIP
     (2, 384)
     """
-    encoder = make_encoder(backbone, device=device, precision=precision, reporter=reporter)
     n = len(items)
+    encoder = make_encoder(
+        backbone, device=device, precision=precision, reporter=reporter, few=n <= _FEW
+    )
     keep = cache and n > 0 and limit_bytes() > 0
     store = None
     if keep:
@@ -125,22 +128,33 @@ def features(
 
 
 def make_encoder(
-    backbone: Backbone, *, device: str | None, precision: Precision, reporter: Reporter
+    backbone: Backbone,
+    *,
+    device: str | None,
+    precision: Precision,
+    reporter: Reporter,
+    few: bool = False,
 ) -> Encoder:
-    """Return the encoder for the backbone's modality."""
+    """Return the encoder for the backbone's modality; ``few`` items do without preparations."""
     if precision not in get_args(Precision):
         raise OptionError(
             "unknown precision", where="precision", got=precision, allowed=get_args(Precision)
         )
     modality = backbone.card.modality
+    how: dict[str, Any] = {
+        "device": device,
+        "precision": precision,
+        "reporter": reporter,
+        "few": few,
+    }
     if modality == "text":
         from headstart.encode.text import TextEncoder
 
-        return TextEncoder(backbone, device=device, precision=precision, reporter=reporter)
+        return TextEncoder(backbone, **how)
     if modality == "image":
         from headstart.encode.image import ImageEncoder
 
-        return ImageEncoder(backbone, device=device, precision=precision, reporter=reporter)
+        return ImageEncoder(backbone, **how)
     raise OptionError(
         "this source cannot be encoded",
         where=backbone.card.name,
