@@ -53,6 +53,8 @@ def encode_classes(y: AnyArray) -> tuple[AnyArray, IntArray]:
     ------
     DataError
         The labels cannot be sorted, as when texts and numbers are mixed.
+    ValueError
+        The labels are fractions: numbers to predict, not classes (scikit-learn's own message).
     """
     try:
         classes, codes = np.unique(y, return_inverse=True)
@@ -61,6 +63,8 @@ def encode_classes(y: AnyArray) -> tuple[AnyArray, IntArray]:
         raise DataError(
             "labels of different types cannot be sorted", got=kinds, hint="make all of them text"
         ) from error
+    if classes.dtype.kind == "f":
+        check_classification_targets(y)
     return classes, codes
 
 
@@ -146,14 +150,20 @@ class FrozenEstimator(BaseEstimator):
             as_features(X, self.source),
             y,
             dtype=[np.float64, np.float32],
+            order="C",
             y_numeric=isinstance(self, RegressorMixin),
         )
 
     def _check_new(self, X: Any) -> FloatArray:
         """Encode and check what ``predict`` was given."""
         check_is_fitted(self)
+        # rows in C order: products of other strides differ in the last bit
         return validate_data(
-            self, as_features(X, self.source), dtype=[np.float64, np.float32], reset=False
+            self,
+            as_features(X, self.source),
+            dtype=[np.float64, np.float32],
+            order="C",
+            reset=False,
         )
 
     def _base_meta(self) -> dict[str, Any]:
@@ -172,7 +182,6 @@ class FrozenClassifier(ClassifierMixin, FrozenEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to features (n, d), or items where ``source`` is set, and n labels."""
         X, y = self._check(X, y)
-        check_classification_targets(y)
         self.classes_, codes = encode_classes(y)
         self._fit(X, codes)
         return self

@@ -31,7 +31,7 @@ def unit_rows(X: FloatArray, centre: FloatArray) -> FloatArray:
 
 
 def nearest(
-    queries: FloatArray, stored: FloatArray, k: int, *, leave_own: bool = False
+    queries: FloatArray, stored: FloatArray, k: int, *, width: int = 1, leave_own: bool = False
 ) -> Iterator[tuple[slice, IntArray, FloatArray]]:
     """Yield blocks of rows with the positions and similarities of their k nearest, best first.
 
@@ -43,10 +43,12 @@ def nearest(
         Unit rows.
     k : int
         At most n, or n - 1 with ``leave_own``.
+    width : int
+        Numbers that the caller holds for each neighbour; bounds the size of a block.
     leave_own : bool
         The queries are the stored rows, none of which is its own neighbour.
     """
-    size = max(1, BLOCK_NUMBERS // len(stored))
+    size = max(1, BLOCK_NUMBERS // max(len(stored), k * width))
     held = stored.astype(np.float64)
     for start in range(0, len(queries), size):
         rows = slice(start, min(start + size, len(queries)))
@@ -104,10 +106,16 @@ def _choose_k(
     if not tried:
         return 1
     errors = np.zeros((len(tried), 2))
-    for rows, order, similarity in nearest(stored, stored, tried[-1], leave_own=True):
+    width = targets.shape[1]
+    for rows, order, similarity in nearest(stored, stored, tried[-1], width=width, leave_own=True):
+        weights = vote_weights(similarity)
+        sums, so_far = np.zeros((len(order), width)), 0
         for i, k in enumerate(tried):
-            averages = _averages(targets, order[:, :k], similarity[:, :k])
+            step = slice(so_far, k)
+            sums += np.einsum("mk,mkt->mt", weights[:, step], targets[order[:, step]])
+            averages = sums / weights[:, :k].sum(axis=1, keepdims=True)
             errors[i] += error(averages, rows)
+            so_far = k
     # first the errors, and of equals the finer measure
     return tried[min(range(len(tried)), key=lambda i: (errors[i, 0], errors[i, 1], i))]
 
@@ -153,32 +161,32 @@ class KNearest(FrozenClassifier):
         self.source = source
 
     def _fit(self, X: FloatArray, codes: IntArray) -> None:
-        self._centre = X.mean(axis=0, dtype=np.float64)
-        self._stored = unit_rows(X, self._centre)
-        self._codes = codes.astype(np.int64)
+        self.centre_ = X.mean(axis=0, dtype=np.float64)
+        self.features_ = unit_rows(X, self.centre_)
+        self.codes_ = codes.astype(np.int64)
         targets = one_hot(codes, len(self.classes_))
 
         def error(averages: FloatArray, rows: slice) -> AnyArray:
             wrong = (averages.argmax(axis=1) != codes[rows]).sum()
             return np.array([wrong, ((averages - targets[rows]) ** 2).sum()])
 
-        self.n_neighbors_ = _choose_k(self._stored, targets, self.n_neighbors, error)
+        self.n_neighbors_ = _choose_k(self.features_, targets, self.n_neighbors, error)
 
     def _probabilities(self, X: FloatArray) -> FloatArray:
         result = np.zeros((len(X), len(self.classes_)))
-        queries = unit_rows(X, self._centre)
-        for rows, order, similarity in nearest(queries, self._stored, self.n_neighbors_):
+        queries = unit_rows(X, self.centre_)
+        for rows, order, similarity in nearest(queries, self.features_, self.n_neighbors_):
             weights = vote_weights(similarity)
             weights /= weights.sum(axis=1, keepdims=True)
             at = np.arange(rows.start, rows.stop)[:, None]
-            np.add.at(result, (at, self._codes[order]), weights)
+            np.add.at(result, (at, self.codes_[order]), weights)
         return result
 
     def to_state(self) -> State:
         """Return the fitted model as arrays and plain data; holds the features of all rows."""
         meta = self._base_meta() | pack_classes(self.classes_)
         meta["n_neighbors"] = self.n_neighbors_
-        arrays = {"stored": self._stored, "codes": self._codes, "centre": self._centre}
+        arrays = {"features": self.features_, "codes": self.codes_, "centre": self.centre_}
         return State(arrays, meta)
 
     @classmethod
@@ -188,8 +196,8 @@ class KNearest(FrozenClassifier):
         model.n_features_in_ = int(state.meta["n_features"])
         model.classes_ = unpack_classes(state.meta)
         model.n_neighbors_ = int(state.meta["n_neighbors"])
-        model._stored, model._codes = state.arrays["stored"], state.arrays["codes"]
-        model._centre = state.arrays["centre"]
+        model.features_, model.codes_ = state.arrays["features"], state.arrays["codes"]
+        model.centre_ = state.arrays["centre"]
         return model
 
 
@@ -229,29 +237,29 @@ class KNearestRegressor(RegressorMixin, FrozenEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to features (n, d), or items where ``source`` is set, and n numbers."""
         X, y = self._check(X, y)
-        self._centre = X.mean(axis=0, dtype=np.float64)
-        self._stored = unit_rows(X, self._centre)
-        self._targets = np.array(y, dtype=np.float64)[:, None]
+        self.centre_ = X.mean(axis=0, dtype=np.float64)
+        self.features_ = unit_rows(X, self.centre_)
+        self.targets_ = np.array(y, dtype=np.float64)[:, None]
 
         def error(averages: FloatArray, rows: slice) -> AnyArray:
-            return np.array([((averages - self._targets[rows]) ** 2).sum(), 0.0])
+            return np.array([((averages - self.targets_[rows]) ** 2).sum(), 0.0])
 
-        self.n_neighbors_ = _choose_k(self._stored, self._targets, self.n_neighbors, error)
+        self.n_neighbors_ = _choose_k(self.features_, self.targets_, self.n_neighbors, error)
         return self
 
     def predict(self, X: Any) -> FloatArray:
         """Return n numbers."""
         X = self._check_new(X)
         result = np.empty(len(X))
-        queries = unit_rows(X, self._centre)
-        for rows, order, similarity in nearest(queries, self._stored, self.n_neighbors_):
-            result[rows] = _averages(self._targets, order, similarity)[:, 0]
+        queries = unit_rows(X, self.centre_)
+        for rows, order, similarity in nearest(queries, self.features_, self.n_neighbors_):
+            result[rows] = _averages(self.targets_, order, similarity)[:, 0]
         return result
 
     def to_state(self) -> State:
         """Return the fitted model as arrays and plain data; holds the features of all rows."""
         meta = self._base_meta() | {"n_neighbors": self.n_neighbors_}
-        arrays = {"stored": self._stored, "targets": self._targets, "centre": self._centre}
+        arrays = {"features": self.features_, "targets": self.targets_, "centre": self.centre_}
         return State(arrays, meta)
 
     @classmethod
@@ -260,6 +268,6 @@ class KNearestRegressor(RegressorMixin, FrozenEstimator):
         model = cls(source=state.meta["source"])
         model.n_features_in_ = int(state.meta["n_features"])
         model.n_neighbors_ = int(state.meta["n_neighbors"])
-        model._stored, model._targets = state.arrays["stored"], state.arrays["targets"]
-        model._centre = state.arrays["centre"]
+        model.features_, model.targets_ = state.arrays["features"], state.arrays["targets"]
+        model.centre_ = state.arrays["centre"]
         return model

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _num_samples,
     assert_all_finite,
@@ -34,7 +33,6 @@ class Majority(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Count the n labels."""
-        check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         self.classes_, codes = encode_classes(y)

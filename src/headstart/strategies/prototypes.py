@@ -21,8 +21,18 @@ def unit_rows(X: FloatArray, centre: FloatArray) -> FloatArray:
     return rows / np.where(length > 0.0, length, 1.0)
 
 
+def _sums(X: FloatArray, codes: IntArray, n_classes: int) -> FloatArray:
+    """Return the (n_classes, d) float64 sums of the rows of each class."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(n_classes))
+    return np.add.reduceat(X[order], starts, axis=0, dtype=np.float64)
+
+
 class Prototypes(FrozenClassifier):
-    """Classify by the nearest class mean: features centred by the training mean, then L2 scaled.
+    """Classify by the nearest class mean of centred features scaled to length 1.
+
+    The centre is the mean of the class means: on balanced data SimpleShot's training mean, and on
+    unbalanced data not the mean of the largest class, whose rows would then have no direction.
 
     Probabilities are the softmax of minus the squared distances, at the temperature that makes
     the leave-one-out log loss least (a row left out of its own class mean; the centre stays).
@@ -56,11 +66,10 @@ class Prototypes(FrozenClassifier):
 
     def _fit(self, X: FloatArray, codes: IntArray) -> None:
         k = len(self.classes_)
-        self.centre_ = X.mean(axis=0, dtype=np.float64)
-        rows = unit_rows(X, self.centre_)
         counts = np.bincount(codes, minlength=k)
-        sums = np.zeros((k, rows.shape[1]))
-        np.add.at(sums, codes, rows)
+        self.centre_ = (_sums(X, codes, k) / counts[:, None]).mean(axis=0)
+        rows = unit_rows(X, self.centre_)
+        sums = _sums(rows, codes, k)
         self.prototypes_ = sums / counts[:, None]
         judged = counts[codes] > 1
         if not judged.any():
