@@ -514,3 +514,77 @@ def test_a_slow_tokenizer_is_made_fast(tmp_path: Path) -> None:
     backbone = sources.load(str(tmp_path))
     assert backbone.tokenizer is not None
     assert backbone.tokenizer.encode("good film").ids == [2, 4, 6, 3]
+
+
+def test_a_tokenizer_that_cannot_be_had_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_text(tmp_path, TEXT_CONFIGS["distilbert"]())
+    (tmp_path / "tokenizer.json").unlink()
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS))
+
+    class Slow:
+        is_fast = False
+
+    def slow(*args: Any, **options: Any) -> Slow:
+        return Slow()
+
+    def broken(*args: Any, **options: Any) -> Slow:
+        raise ValueError("no such class")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", slow)
+    with pytest.raises(SourceError, match="no fast tokenizer"):
+        sources.load(str(tmp_path))
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", broken)
+    with pytest.raises(SourceError, match="tokenizer cannot be loaded"):
+        sources.load(str(tmp_path))
+
+
+class Output:
+    def __init__(self, hidden: torch.Tensor) -> None:
+        self.last_hidden_state = hidden
+
+
+class OddLayer(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(4, 4, 1)
+
+    def forward(self, hidden: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        return self.conv(hidden) + which
+
+
+class Odd(torch.nn.Module):
+    """An encoder that cannot be taken apart: each layer is told which one it is."""
+
+    def __init__(self, *, own_weight: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.front = torch.nn.Conv2d(3, 4, 4, 4)
+        self.layers = torch.nn.ModuleList([OddLayer() for _ in range(3)])
+        if own_weight:
+            self.scale = torch.nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, pixel_values: torch.Tensor) -> Output:
+        hidden = self.front(pixel_values)
+        for i, layer in enumerate(self.layers):
+            hidden = layer(hidden, torch.tensor(float(i)))
+        return Output(hidden)
+
+
+@pytest.mark.parametrize("own_weight", [False, True])
+def test_what_cannot_be_taken_apart_rightly_is_one_block(own_weight: bool) -> None:
+    from dataclasses import replace
+
+    from headstart.sources.staged import HubBackbone
+
+    spec = {"size": 16, "pooling": "pooler"}  # it has no pooler: the mean over places
+    card = replace(sources.card("efficientnet-lite0"), input=spec, dim=4)
+    model = Odd(own_weight=own_weight).eval()
+    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    backbone = HubBackbone(card, model, x)
+    assert backbone.block_names == ("model",)
+    assert len(backbone.blocks) == 1
+    with torch.no_grad():
+        assert torch.equal(backbone(x), model(x).last_hidden_state.mean(dim=(2, 3)))
+    assert {id(p) for p in backbone.parameters()} == {id(p) for p in model.parameters()}

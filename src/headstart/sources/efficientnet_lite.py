@@ -6,6 +6,7 @@ stride 2 pads more on the right and below.
 
 from __future__ import annotations
 
+import importlib.resources
 import re
 
 from torch import Tensor, nn
@@ -112,7 +113,23 @@ def build(card: SourceCard) -> ImageBackbone:
             blocks.append((f"stage{stage}.{i + 1}", block))
             channels = width
     blocks.append(("features", ConvBN(channels, card.dim)))
-    return ImageBackbone(card, blocks, head=nn.Linear(card.dim, card.config["classes"]))
+    classes = int(card.config["classes"])
+    head = nn.Linear(card.dim, classes)
+    names = imagenet_classes() if classes == 1000 else None
+    return ImageBackbone(card, blocks, head=head, head_classes=names)
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """Return the words for each of the 1000 classes of ImageNet-1k, in the order of the outputs.
+
+    Examples
+    --------
+    >>> imagenet_classes()[698]
+    'palace'
+    """
+    file = importlib.resources.files("headstart.sources").joinpath("imagenet_classes.txt")
+    lines = file.read_text("utf-8").splitlines()
+    return tuple(line for line in lines if not line.startswith("#"))
 
 
 _UNITS = {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.core.errors import IntegrityError
 from headstart.core.types import AnyArray
 from headstart.fetch import extract_member, read_member
 from headstart.sources.cards import SourceCard
@@ -68,7 +69,12 @@ def torch_checkpoint(card: SourceCard, files: list[Path], out: Path) -> None:
 
     raw = read_member(files[0], card.origin["member"], max_bytes=_MAX_WEIGHTS)
     # weights_only refuses everything but tensors; and the file's sha256 was pinned and checked
-    state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except Exception as error:  # its own errors belong to a module that is not imported here
+        raise IntegrityError(
+            "not a checkpoint of tensors alone", where=card.origin["member"], got=str(error)[:200]
+        ) from error
     tensors = {
         rename(name, sum(card.config["depths"])): tensor.numpy()
         for name, tensor in state.items()

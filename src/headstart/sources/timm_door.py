@@ -122,7 +122,7 @@ def _describe(timm: Any, name: str, model: Any) -> SourceCard:
         title=f"timm {name}",
         pretrained_on=str(cfg.get("tag") or "see timm"),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        dim=int(model.num_features),
+        dim=int(getattr(model, "head_hidden_size", model.num_features)),
         input={
             "size": int(height),
             "mean": [float(value) for value in data["mean"]],
