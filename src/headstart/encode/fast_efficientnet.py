@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from headstart.sources.backbone import Backbone
 from headstart.sources.efficientnet_lite import ConvBN, MBConv
@@ -60,10 +60,12 @@ class _Conv:
     """Convolution with folded batch norm, and ReLU6 or an addend, in one operation."""
 
     def __init__(self, unit: Any, shape: tuple[int, int], dtype: torch.dtype) -> None:
-        conv = fuse_conv_bn_eval(unit.conv, unit.bn)
-        weight, self._bias = conv.weight.detach(), conv.bias.detach().to(dtype)
+        conv, bn = unit.conv, unit.bn
+        norm = (bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
+        folded, bias = fuse_conv_bn_weights(conv.weight, None, *norm)
+        self._bias = bias.detach().to(dtype)
         self._stride, self._groups = list(conv.stride), conv.groups
-        weight, padding, self.side = _same_padding(weight, conv, shape[1])
+        weight, padding, self.side = _same_padding(folded.detach(), conv, shape[1])
         self._padding = [padding, padding]
         self._act: tuple[str, list[float]] = ("hardtanh", [0.0, 6.0]) if unit.act else ("none", [])
         pack: Any = torch._C._nn.mkldnn_reorder_conv2d_weight

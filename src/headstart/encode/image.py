@@ -17,7 +17,7 @@ from headstart.core.types import AnyArray, FloatArray, IntArray, Reporter
 from headstart.data.images import content_hash, read_image
 from headstart.encode import device as devices
 from headstart.encode.fast_efficientnet import PackedEfficientNet
-from headstart.encode.lanes import side_by_side
+from headstart.encode.lanes import one_thread, side_by_side
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,7 +59,8 @@ class ImageEncoder:
         self._device = devices.pick_device(device)
         self._run: Any = None
         if self._device.type == "cpu":
-            self.precision = self._prepare_cpu(backbone, precision, few)
+            with one_thread():
+                self.precision = self._prepare_cpu(backbone, precision, few)
         else:
             self.precision = devices.gpu_precision(self._device, precision)
         if self._run is None:

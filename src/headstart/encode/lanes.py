@@ -7,6 +7,7 @@ lets decoding of one batch overlap with the network of another.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -30,9 +31,21 @@ def side_by_side(
     if threads == 1 or count == 1:
         yield from map(_without_gradients(function), tasks)
         return
+    with one_thread():
+        yield from parallel.map(_alone(_without_gradients(function)), tasks, workers=threads)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread an operation; its setting is restored at the end.
+
+    Many small operations are done sooner so: with more, each waits for all threads at its end,
+    which takes longer than the operation on a machine that has other work.
+    """
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield from parallel.map(_alone(_without_gradients(function)), tasks, workers=threads)
+        yield
     finally:
         torch.set_num_threads(threads)
 

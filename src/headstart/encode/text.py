@@ -15,7 +15,7 @@ from headstart.core.errors import DataError, SourceError
 from headstart.core.types import FloatArray, IntArray, Reporter
 from headstart.encode import device as devices
 from headstart.encode.fast_bert import PackedBert
-from headstart.encode.lanes import side_by_side
+from headstart.encode.lanes import one_thread, side_by_side
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -70,7 +70,8 @@ class TextEncoder:
         self._device = devices.pick_device(device)
         self._run: Any = None
         if self._device.type == "cpu":
-            self.precision = self._prepare_cpu(backbone, precision, few)
+            with one_thread():
+                self.precision = self._prepare_cpu(backbone, precision, few)
         else:
             self.precision = devices.gpu_precision(self._device, precision)
         if self._run is None:
