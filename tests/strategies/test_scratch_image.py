@@ -132,9 +132,11 @@ def test_steps_are_bounded(monkeypatch):
     assert small_cnn.steps_for(5)[0] == 5
 
 
-def test_rules_of_the_network_are_said():
-    X, y = _bars(8)
-    assert "fewer than 5 images a class" in ScratchImage().fit(X, y).chosen_
+def test_rules_of_the_network_are_said(monkeypatch):
+    monkeypatch.setattr(scratch_image, "SURE_IMAGES", 16)
+    X, _ = _bars(8)
+    single = ScratchImage().fit(X, [0, 1, 2, 3, 4, 5, 6, 6])
+    assert "fewer than 2 images a class" in single.chosen_
     dark, light = np.zeros((8, 32, 32, 3), np.uint8), np.full((8, 32, 32, 3), 200, np.uint8)
     easy = ScratchImage().fit(np.concatenate([dark, light]), [0] * 8 + [1] * 8)
     assert "nothing left to win" in easy.chosen_

@@ -41,8 +41,9 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "HOG and colours": ("HOG", "colours"),
     "HOG, colours and pixels": ("HOG", "colours", "pixels"),
 }
-FEWEST = 5  # images a class (the median class) below which no network is trained
-SURE = 0.995  # inner accuracy of the linear model from which no network is trained
+FEWEST = 2  # images a class (the median class) below which nothing can judge a network
+SURE = 0.995  # inner accuracy of the linear model from which no network is trained ...
+SURE_IMAGES = 300  # ... where it was measured on at least so many images
 CLEAR = 2.5  # standard errors of the paired difference from which one fold is enough
 SMALL = 300  # up to so many images two inner folds judge the network, above one
 PAPER = "Dalal & Triggs, CVPR 2005"
@@ -180,9 +181,9 @@ class ScratchImage(ClassifierMixin, _ScratchImage):
     -----
     The network (four convolutions on 32 x 32 pixels) is trained with shifts, rotations, scaling and
     brightness, for at most 1,200 steps however many images there are. It is judged on the same
-    held-out images as the linear model. It does not compete below 5 images a class (it loses there)
-    or where the linear model reaches 0.995. Above 2,000 images a stratified sample of 2,000 tunes
-    the linear model.
+    held-out images as the linear model. It does not compete below 2 images a class (nothing could
+    judge it), nor where the linear model reaches 0.995 on 300 images or more. Above 2,000 images a
+    stratified sample of 2,000 tunes the linear model.
 
     References
     ----------
@@ -245,7 +246,8 @@ class ScratchImage(ClassifierMixin, _ScratchImage):
             return False, "no network: network=False"
         if typical < FEWEST or len(rows) == 0:
             return False, f"no network: fewer than {FEWEST} images a class"
-        if accuracy_and_loss(p, codes[rows])[0] >= SURE:
+        sure = len(rows) >= SURE_IMAGES and accuracy_and_loss(p, codes[rows])[0] >= SURE
+        if sure:
             return False, f"no network: nothing left to win above {SURE}"
         from headstart.strategies.small_cnn import train
 
