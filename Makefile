@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO := demo-out
 WORKERS ?= auto
+# Compiled bytecode makes every start faster; some machines switch it off for all of Python.
+unexport PYTHONDONTWRITEBYTECODE
+
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
 .PHONY: demo test check format lint types contracts tests docs sources bench test-timm clean help
@@ -19,12 +22,12 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	  { echo 'headstart needs Python 3.11 or newer: make PYTHON=python3.12 ...' >&2; exit 1; }
 	@echo '== installing headstart into $(VENV)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --quiet -c constraints.txt -e .
+	@$(PIP) install --quiet --no-compile -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo '== installing the tools of development'
-	@$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@$(PIP) install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 
 $(VENV)/.sources: $(VENV)/.core src/headstart/sources/catalogue.json
@@ -71,5 +74,9 @@ check: lint types contracts tests docs  ## All that CI runs.
 bench: $(VENV)/.dev $(VENV)/.sources  ## Measure speed side by side with what people use today.
 	@$(PYTHON) benchmarks/run.py
 
+test-timm: $(VENV)/.dev  ## Test the timm door, in an environment of its own.
+	@$(PIP) install --quiet --no-deps --target .timm timm==1.0.31 torchvision
+	@PYTHONPATH=.timm $(BIN)/python -m pytest tests/doors
+
 clean:           ## Remove what make made (never your weights or cached features).
-	@rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache
+	@rm -rf $(VENV) $(DEMO) .timm .venv-bench .mypy_cache .ruff_cache

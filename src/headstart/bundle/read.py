@@ -145,7 +145,7 @@ def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
     _side(manifest)
     state = State(from_safetensors(arrays_raw, MODEL), from_json(meta_raw, STATE))
     try:
-        estimator = strategies.from_state(
+        estimator = strategies.open_state(
             manifest.strategy, kind=manifest.kind, modality=manifest.modality, state=state
         )
         classes = [str(name) for name in getattr(estimator, "classes_", ())]

@@ -191,7 +191,7 @@ def _checked(contents: BundleContents) -> Any:
     """Check that the contents fit together; return the estimator as a reader will rebuild it."""
     from headstart import strategies
 
-    estimator = strategies.from_state(
+    estimator = strategies.open_state(
         contents.strategy, kind=contents.kind, modality=contents.modality, state=contents.state
     )
     needs = strategies.STRATEGIES[contents.strategy].input == "features"

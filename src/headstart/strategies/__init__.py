@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from headstart.strategies.base import STRATEGIES, StrategySpec, from_state, make, resolve
+from headstart.strategies.base import (
+    STRATEGIES,
+    StrategySpec,
+    from_state,
+    make,
+    open_state,
+    resolve,
+)
 
 _PATHS = {
     path.split(":")[1]: path for spec in STRATEGIES.values() for path in spec.classes.values()
 }
 
-__all__ = ["STRATEGIES", "StrategySpec", "from_state", "make", *_PATHS]
+__all__ = ["STRATEGIES", "StrategySpec", "from_state", "make", "open_state", *_PATHS]
 
 
 def __getattr__(name: str) -> Any:

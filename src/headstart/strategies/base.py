@@ -38,6 +38,8 @@ class StrategySpec:
         Where the method comes from.
     classes : mapping
         ``kind`` or ``(modality, kind)`` to ``"module:Class"`` in this room.
+    heads : mapping
+        ``kind`` to the class that opens a saved model without scikit-learn, where there is one.
     """
 
     name: str
@@ -47,6 +49,7 @@ class StrategySpec:
     uses_source: bool
     paper: str
     classes: Mapping[Kind | tuple[Modality, Kind], str] = field(default_factory=dict)
+    heads: Mapping[Kind, str] = field(default_factory=dict)
 
     def path(self, kind: Kind, modality: Modality) -> str | None:
         """Return ``"module:Class"`` for a kind of task and a modality; None if it has none."""
@@ -93,6 +96,7 @@ _SPECS = (
         True,
         "Alain & Bengio, ICLR workshop 2017",
         {"classification": "probe:LinearProbe", "regression": "probe:LinearProbeRegressor"},
+        {"classification": "heads:LinearHead", "regression": "heads:LinearRegressorHead"},
     ),
     StrategySpec(
         "knn",
@@ -196,3 +200,27 @@ def from_state(name: str, *, kind: Kind, modality: Modality, state: State) -> An
         As :func:`make`.
     """
     return _class_of(name, kind, modality).from_state(state)
+
+
+def open_state(name: str, *, kind: Kind, modality: Modality, state: State) -> Any:
+    """Return what predicts as the fitted estimator did, without scikit-learn where possible.
+
+    Parameters
+    ----------
+    name, kind, modality, state
+        As given to :func:`from_state`.
+
+    Returns
+    -------
+    object
+        With ``predict`` and, for classification, ``classes_`` and ``predict_proba``.
+
+    Raises
+    ------
+    UnknownNameError, OptionError
+        As :func:`make`.
+    """
+    head = STRATEGIES[name].heads.get(kind) if name in STRATEGIES else None
+    if head is not None:
+        return resolve(head).from_state(state)
+    return from_state(name, kind=kind, modality=modality, state=state)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import RegressorMixin
 
 from headstart.core.errors import OptionError
@@ -22,6 +21,7 @@ from headstart.strategies.frozen import (
     stratified_folds,
     unpack_classes,
 )
+from headstart.strategies.heads import linear_probabilities
 from headstart.strategies.logistic import LogisticFit, fit_logistic
 from headstart.strategies.ridge import Ridge, Spectrum, decompose, default_alphas
 from headstart.strategies.temper import log_loss, sharpness
@@ -195,7 +195,7 @@ class LinearProbe(FrozenClassifier):
         return tried + _climb(rows, Cs, 0 if self.Cs is not None else RELATIVE_CS.index(LONE_C))
 
     def _probabilities(self, X: FloatArray) -> FloatArray:
-        return softmax(X @ self.coef_ + self.intercept_, axis=1)
+        return linear_probabilities(X, self.coef_, self.intercept_)
 
     def to_state(self) -> State:
         """Return the fitted model as arrays and plain data."""

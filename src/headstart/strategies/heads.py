@@ -1,0 +1,77 @@
+"""Fitted linear models as a bundle holds them: they predict with numpy alone.
+
+Importing scikit-learn takes longer than everything else that a first prediction needs, so a saved
+probe is opened as one of these. They predict what the estimator predicts, to the bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from headstart.core.types import AnyArray, FloatArray, State
+
+
+def softmax_rows(scores: FloatArray) -> FloatArray:
+    """Return the softmax of each row of (n, k) scores."""
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    result: FloatArray = shares / shares.sum(axis=1, keepdims=True)
+    return result
+
+
+def linear_probabilities(X: AnyArray, coef: FloatArray, intercept: FloatArray) -> FloatArray:
+    """Return the (n, k) class probabilities of a linear model on (n, d) features."""
+    return softmax_rows(np.ascontiguousarray(X) @ coef + intercept)
+
+
+class LinearHead:
+    """A fitted linear probe for classes, without scikit-learn.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (d, k)
+    intercept : ndarray of shape (k,)
+    classes : ndarray of shape (k,)
+    """
+
+    def __init__(self, coef: FloatArray, intercept: FloatArray, classes: AnyArray) -> None:
+        self.coef_, self.intercept_, self.classes_ = coef, intercept, classes
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Return (n, k) probabilities; columns in the order of ``classes_``."""
+        return linear_probabilities(np.asarray(X), self.coef_, self.intercept_)
+
+    def predict(self, X: Any) -> AnyArray:
+        """Return the n most probable labels."""
+        labels: AnyArray = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Open what ``LinearProbe.to_state`` returned."""
+        classes = np.array(state.meta["classes"], dtype=np.dtype(state.meta["classes_dtype"]))
+        return cls(state.arrays["coef"], state.arrays["intercept"], classes)
+
+
+class LinearRegressorHead:
+    """A fitted linear probe for numbers, without scikit-learn.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (d,)
+    intercept : float
+    """
+
+    def __init__(self, coef: FloatArray, intercept: float) -> None:
+        self.coef_, self.intercept_ = coef, intercept
+
+    def predict(self, X: Any) -> FloatArray:
+        """Return n numbers."""
+        numbers: FloatArray = np.ascontiguousarray(X) @ self.coef_ + self.intercept_
+        return numbers
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Open what ``LinearProbeRegressor.to_state`` returned."""
+        return cls(state.arrays["coef"], float(state.meta["intercept"]))
