@@ -1,0 +1,158 @@
+"""``headstart predict`` and ``headstart evaluate``."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+import headstart as hs
+
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("weights")]
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+def test_csv_has_exactly_the_promised_columns(terminal, topics):
+    ran = terminal("predict", topics.path, "a horse, and a cow", "a bowl of soup")
+    header, *rows = rows_of(ran.out)
+    assert ran.code == 0
+    promised = ["input", "label", "confidence", "abstained", "p_animal", "p_food", "p_vehicle"]
+    assert header == promised
+    assert [row[0] for row in rows] == ["a horse, and a cow", "a bowl of soup"]
+    assert [row[1] for row in rows] == ["animal", "food"]
+    for row in rows:
+        assert row[3] == "False"
+        assert float(row[2]) == max(map(float, row[4:]))
+        assert sum(map(float, row[4:])) == pytest.approx(1)
+
+
+def test_csv_holds_what_the_model_says(terminal, topics):
+    text = "a tram and a bus"
+    ran = terminal("predict", topics.path, text)
+    told = [float(value) for value in rows_of(ran.out)[1][4:]]
+    assert told == hs.load(topics.path).predict_proba([text])[0].tolist()
+
+
+def test_a_table_of_texts_is_predicted_row_by_row(terminal, topics, files):
+    ran = terminal("predict", topics.path, files / "topics.csv")
+    rows = rows_of(ran.out)
+    assert ran.code == 0
+    assert [row[0] for row in rows[1:]] == [f"row {i + 1}" for i in range(24)]
+
+
+def test_output_goes_to_a_file_and_stdout_stays_empty(terminal, topics, tmp_path):
+    ran = terminal("predict", topics.path, "a goat", "-o", tmp_path / "out.csv")
+    assert ran.code == 0
+    assert ran.out == ""
+    assert "1 predictions written to" in ran.err or "1 prediction written to" in ran.err
+    assert rows_of((tmp_path / "out.csv").read_text())[1][:2] == ["a goat", "animal"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["cache", "out.csv"]
+
+
+def test_json_beside_the_csv(terminal, topics, tmp_path):
+    ran = terminal("predict", topics.path, "a goat", "", "--json")
+    assert set(ran.json) == {"model", "predictions", "skipped"}
+    (row,) = ran.json["predictions"]
+    assert list(row) == ["input", "label", "confidence", "abstained"] + [
+        f"p_{name}" for name in ("animal", "food", "vehicle")
+    ]
+    assert row["label"] == "animal"
+    assert row["abstained"] is False
+    assert [sorted(left) for left in ran.json["skipped"]] == [["input", "reason"]]
+
+
+def test_unreadable_images_are_named_and_the_rest_predicted(terminal, stripes, files, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    ran = terminal("predict", stripes.path, broken, files / "stripes" / "down")
+    assert ran.code == 0
+    assert f"left out {broken}: " in ran.err
+    rows = rows_of(ran.out)
+    assert len(rows) == 7
+    assert all(str(broken) not in row[0] for row in rows)
+    only = terminal("predict", stripes.path, broken)
+    assert only.code == 2
+    assert "nothing could be read" in only.err
+
+
+def test_a_regression_has_no_probabilities(terminal, price, files):
+    ran = terminal("predict", price.path, files / "price.csv", "--quiet")
+    header, *rows = rows_of(ran.out)
+    assert header == ["input", "label", "confidence", "abstained"]
+    assert len(rows) == 24
+    assert all(row[2] == "" for row in rows)
+    shown = terminal("predict", price.path, files / "price.csv", "--json", "--quiet").json
+    assert shown["predictions"][0]["confidence"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere.csv"], "there is no such file"),
+        (["{files}/stripes"], "a text model reads no folder"),
+        (["{files}/topics.csv", "--text", "nope"], "no column 'nope'"),
+        ([""], "nothing could be read"),
+        (["a goat", "-o", "{files}/none/out.csv"], "cannot be written"),
+    ],
+)
+def test_inputs_of_no_use_exit_with_2(terminal, topics, files, arguments, says):
+    ran = terminal("predict", topics.path, *(one.format(files=files) for one in arguments))
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+
+
+def test_a_table_model_names_the_columns_it_misses(terminal, price, files):
+    ran = terminal("predict", price.path, files / "topics.csv")
+    assert ran.code == 2
+    assert "columns are missing" in ran.err
+
+
+def test_evaluate_json_keys(terminal, topics, price, files):
+    found = terminal("evaluate", topics.path, files / "topics.csv", "--json").json
+    assert set(found) == {"metric", "estimate", "low", "high", "n", "accuracy", "macro_f1"}
+    assert found["metric"] == "accuracy"
+    assert found["estimate"] == found["accuracy"]
+    assert found["low"] <= found["estimate"] <= found["high"]
+    assert found["n"] == 24
+    found = terminal("evaluate", price.path, files / "price.csv", "--json").json
+    assert set(found) == {"metric", "estimate", "low", "high", "n", "rmse", "r2"}
+
+
+def test_evaluate_prints_a_table(terminal, topics, files):
+    ran = terminal("evaluate", topics.path, files / "topics.csv", "--quiet")
+    lines = ran.out.splitlines()
+    assert lines[0] == "Judged on 24 items"
+    assert lines[2].startswith("accuracy")
+    assert lines[3].startswith("macro_f1")
+    assert ran.err == ""
+
+
+def test_evaluate_finds_the_label_column_of_the_training_data(terminal, topics, files, tmp_path):
+    ran = terminal("evaluate", topics.path, files / "wine.csv")
+    assert ran.code == 2
+    assert "there is no column 'topic', the label that the model was trained on" in ran.err
+    assert "name the column of labels with --label" in ran.err
+    named = terminal("evaluate", topics.path, files / "wine.csv", "--label", "nope")
+    assert "unknown column 'nope'" in named.err
+
+
+def test_evaluate_refuses_labels_the_model_does_not_know(terminal, topics, tmp_path):
+    table = tmp_path / "more.csv"
+    table.write_text("text,topic\nan oak,plant\na birch,plant\na goat,animal\na cow,animal\n")
+    ran = terminal("evaluate", topics.path, table)
+    assert ran.code == 2
+    assert "does not know" in ran.err
+    assert "plant" in ran.err
+
+
+def test_evaluate_keeps_columns_that_hold_one_value(terminal, price, files, tmp_path):
+    lines = (files / "price.csv").read_text().splitlines()
+    fixed = [lines[0], *(f"1.0,{line.split(',', 1)[1]}" for line in lines[1:6])]
+    (tmp_path / "same.csv").write_text("\n".join(fixed) + "\n")
+    ran = terminal("evaluate", price.path, tmp_path / "same.csv", "--json", "--quiet")
+    assert ran.code == 0, ran.err
+    assert ran.json["n"] == 5
