@@ -193,7 +193,8 @@ class ScratchImage(ClassifierMixin, _ScratchImage):
     --------
     >>> import numpy as np
     >>> dark, light = np.zeros((4, 32, 32, 3), np.uint8), np.full((4, 32, 32, 3), 200, np.uint8)
-    >>> model = ScratchImage().fit(np.concatenate([dark, light]), ["dark"] * 4 + ["light"] * 4)
+    >>> model = ScratchImage(network=False)
+    >>> model = model.fit(np.concatenate([dark, light]), ["dark"] * 4 + ["light"] * 4)
     >>> model.predict(light[:1]).tolist()
     ['light']
     """
