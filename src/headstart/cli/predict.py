@@ -30,12 +30,14 @@ def predict(
     with ConsoleReporter(quiet=quiet) as reporter:
         from headstart import serve
 
+        if output is not None:
+            serve.check_csv_target(output)
         frame, skipped = serve.predict_inputs(
             model, inputs, text=text, path=path, reporter=reporter
         )
     if output is not None:
         serve.write_csv(frame, output)
-        reporter.say(f"{len(frame):,} predictions written to {output}")
+        reporter.say(f"predictions of {len(frame):,} items are in {output}")
     if json:
         rows = frame.to_dict(orient="records")
         left_out = [{"input": item.item, "reason": item.reason} for item in skipped]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from headstart.serve.batch import evaluate_model, predict_inputs, write_csv
+from headstart.serve.batch import check_csv_target, evaluate_model, predict_inputs, write_csv
 
-__all__ = ["evaluate_model", "predict_inputs", "write_csv"]
+__all__ = ["check_csv_target", "evaluate_model", "predict_inputs", "write_csv"]

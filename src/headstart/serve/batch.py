@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,28 @@ def _label_column(model: bundle.Bundle, data: Any) -> str | None:
     return name if has_columns and name != FOLDER_LABEL else None
 
 
+def check_csv_target(target: str | Path) -> Path:
+    """Say whether ``write_csv`` may write to a path, before any work is done.
+
+    Raises
+    ------
+    OptionError
+        It is a directory, or lies in none that may be written to.
+    """
+    target = Path(target)
+    parent = target.parent
+    reason = ""
+    if target.is_dir():
+        reason = "it is a directory"
+    elif not parent.is_dir():
+        reason = "there is no such directory"
+    elif not os.access(target if _is_special(target) else parent, os.W_OK):
+        reason = "that is not permitted"
+    if reason:
+        raise _not_written(target, reason)
+    return target
+
+
 def write_csv(frame: pd.DataFrame, target: str | Path) -> Path:
     """Write predictions as CSV, whole or not at all.
 
@@ -137,16 +159,29 @@ def write_csv(frame: pd.DataFrame, target: str | Path) -> Path:
     OptionError
         Where the file cannot be written.
     """
-    target = Path(target)
+    target = check_csv_target(target)
+    special = _is_special(target)  # a device or a pipe is written to, never replaced
+    place = target if special else target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with place.open("w" if special else "x", encoding="utf-8", newline="") as file:
             frame.to_csv(file, index=False, lineterminator="\n")
-        Path(name).replace(target)
+        if not special:
+            place.replace(target)
     except OSError as error:
-        raise OptionError(
-            f"the predictions cannot be written ({error.strerror})",
-            where=str(target),
-            hint="name a file in a directory that exists and that you may write to",
-        ) from error
+        raise _not_written(target, error.strerror or str(error)) from error
+    finally:
+        if not special:
+            place.unlink(missing_ok=True)
     return target
+
+
+def _is_special(target: Path) -> bool:
+    return target.exists() and not target.is_file() and not target.is_dir()
+
+
+def _not_written(target: Path, reason: str) -> OptionError:
+    return OptionError(
+        f"the predictions cannot be written: {reason}",
+        where=str(target),
+        hint="name a file in a directory that exists and that you may write to",
+    )
