@@ -67,10 +67,11 @@ def eager_loop(items: list[Any], model: Any) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def timed(function: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
+def timed(function: Callable[[], Any]) -> tuple[tuple[float, float], Any]:
+    """Return (wall seconds, CPU seconds), result."""
+    wall, cpu = time.perf_counter(), time.process_time()
     result = function()
-    return time.perf_counter() - start, result
+    return (time.perf_counter() - wall, time.process_time() - cpu), result
 
 
 def measure(items: list[Any], backbone: Any, runs: int) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def measure(items: list[Any], backbone: Any, runs: int) -> dict[str, Any]:
         seconds, found = timed(own)
         ours.append(seconds)
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
-    a, b = np.array(theirs), np.array(ours)
+    (a, cpu_a), (b, cpu_b) = np.array(theirs).T, np.array(ours).T
     low, high = ratio_interval(a, b)
     return {
         "images": len(items),
@@ -99,7 +100,8 @@ def measure(items: list[Any], backbone: Any, runs: int) -> dict[str, Any]:
         "low": round(low, 2),
         "high": round(high, 2),
         "cosine_min": round(float(((found * expected).sum(axis=1) / norms).min()), 5),
-        "seconds": {"eager": theirs, "headstart": ours},
+        "cpu_ratio": round(float(np.median(cpu_a) / np.median(cpu_b)), 2),
+        "seconds": {"eager": a.round(3).tolist(), "headstart": b.round(3).tolist()},
     }
 
 

@@ -82,10 +82,11 @@ def floating_operations(lengths: np.ndarray) -> float:
     return float(6 * (linear * lengths + 4 * 384 * lengths.astype(float) ** 2).sum())
 
 
-def timed(function: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
+def timed(function: Callable[[], Any]) -> tuple[tuple[float, float], Any]:
+    """Return (wall seconds, CPU seconds), result."""
+    wall, cpu = time.perf_counter(), time.process_time()
     result = function()
-    return time.perf_counter() - start, result
+    return (time.perf_counter() - wall, time.process_time() - cpu), result
 
 
 def measure(texts: list[str], backbone: Any, peer: Any, runs: int) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def measure(texts: list[str], backbone: Any, peer: Any, runs: int) -> dict[str, 
         seconds, found = timed(own)
         ours.append(seconds)
     tokens = np.array([len(e.ids) for e in backbone.tokenizer.encode_batch(texts)])
-    a, b = np.array(theirs), np.array(ours)
+    (a, cpu_a), (b, cpu_b) = np.array(theirs).T, np.array(ours).T
     least = floating_operations(tokens) / matmul_rate()
     low, high = ratio_interval(a, b)
     return {
@@ -117,7 +118,8 @@ def measure(texts: list[str], backbone: Any, peer: Any, runs: int) -> dict[str, 
         "high": round(high, 2),
         "ceiling_ratio_float32": round(float(np.median(a)) / least, 2),
         "cosine_min": round(float((found * expected).sum(axis=1).min()), 6),
-        "seconds": {"sentence_transformers": theirs, "headstart": ours},
+        "cpu_ratio": round(float(np.median(cpu_a) / np.median(cpu_b)), 2),
+        "seconds": {"sentence_transformers": a.round(3).tolist(), "headstart": b.round(3).tolist()},
     }
 
 

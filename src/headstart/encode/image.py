@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _CPU_BATCH = 4  # activations of a batch stay in the cache, and below what malloc gives back
 _GPU_BATCH = 64
+# JPEG files are decoded no smaller than this many times what is resized to: features then keep a
+# cosine of 0.9995 and more to those of the whole file; at 1, which is little faster, 0.992.
+_DRAFT = 2
 
 
 class ImageEncoder:
@@ -99,7 +102,7 @@ class ImageEncoder:
             yield np.array(index), self._run(batch).numpy()
 
     def _pixels(self, item: Any, position: int) -> AnyArray:
-        return self._prepare(read_at(item, position, max_side=self._prepare.resize))
+        return self._prepare(read_at(item, position, max_side=_DRAFT * self._prepare.resize))
 
     def _prepare_cpu(self, backbone: Backbone, precision: str, few: bool) -> str:
         """Choose the fastest forward pass that stays true to the backbone's own."""
