@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -44,6 +45,8 @@ PUBLIC_ON_FEATURES = [
     getattr(strategies, case.values[1].split(":")[1])() for case in ON_FEATURES
 ] + [strategies.Majority(), strategies.MeanRegressor()]
 
+# the network of scratch on images takes minutes; test_scratch_image.py holds it to the same
+QUICK: dict[tuple[str, str], dict[str, Any]] = {("scratch", "image"): {"network": False}}
 WORDS = {"sad": "grey rain cold night lost", "happy": "bright sun warm day found", "calm": "sea"}
 
 
@@ -69,10 +72,18 @@ def data(name: str, modality: str, n: int = 36, *, seed: int = 0) -> tuple[Any, 
     return frame, labels, values
 
 
+@functools.cache
 def fitted(name: str, modality: str, kind: str) -> tuple[Any, Any, Any]:
     X, labels, values = data(name, modality)
     y = labels if kind == "classification" else values
-    model = strategies.make(name, kind=kind, modality=modality, random_state=3)  # type: ignore[arg-type]
+    params = QUICK.get((name, modality), {})
+    model = strategies.make(
+        name,
+        kind=kind,  # type: ignore[arg-type]
+        modality=modality,  # type: ignore[arg-type]
+        random_state=3,
+        **params,
+    )
     return model.fit(X, y), X, y
 
 
