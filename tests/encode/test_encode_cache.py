@@ -103,6 +103,12 @@ def test_other_weights_prefix_or_tokens_are_other_keys():
     assert cache_info().entries == 60
 
 
+def test_weights_without_identity_are_not_cached(own_cache, text_backbone):
+    text_backbone.weights_sha256 = ""
+    features(WORDS, text_backbone)
+    assert not own_cache.exists()
+
+
 def test_without_cache_nothing_is_written(own_cache, text_backbone):
     features(WORDS, text_backbone, cache=False)
     assert not own_cache.exists()
@@ -231,11 +237,9 @@ def test_two_processes_write_at_once(tmp_path, start_writer):
 
 
 def test_an_unusable_folder_is_said_once(own_cache, text_backbone, recorder, monkeypatch):
-    from headstart.encode import windows
-
     own_cache.parent.mkdir(parents=True)
     own_cache.write_text("a file where the folder should be")
-    monkeypatch.setattr(windows, "WINDOW", 50)
+    monkeypatch.setattr(text_module.TextEncoder, "window", 50)
     found = features(WORDS, text_backbone, reporter=recorder).array
     assert np.array_equal(found, features(WORDS, text_backbone, cache=False).array)
     assert len([line for line in recorder.said if "cannot be used" in line]) == 1

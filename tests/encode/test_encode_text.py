@@ -153,11 +153,9 @@ def test_progress_reaches_the_total_and_counts_duplicates(text_backbone, recorde
 
 
 def test_windows_join_up(monkeypatch, text_backbone):
-    from headstart.encode import windows
-
     items = texts(23)
     whole = features(items, text_backbone, cache=False).array
-    monkeypatch.setattr(windows, "WINDOW", 5)
+    monkeypatch.setattr(text_module.TextEncoder, "window", 5)
     assert close(features(items, text_backbone, cache=False).array, whole)
 
 

@@ -46,6 +46,7 @@ class ImageEncoder:
 
     stage = "embedding images"
     unit = "images"
+    window = 512  # their files are still in memory when they are read again
 
     def __init__(
         self,
@@ -69,8 +70,10 @@ class ImageEncoder:
         if self._run is None:
             self._run = devices.Module(backbone, self._device, self.precision, reporter)
 
-    def hashes(self, items: Sequence[Any], first: int) -> list[bytes]:
-        """Return a hash of each image's content."""
+    def hashes(self, items: Sequence[Any], first: int, *, cached: bool) -> list[bytes]:
+        """Return a hash of each image's content; of its position if nothing is cached."""
+        if not cached:
+            return [position.to_bytes(8) for position in range(first, first + len(items))]
         located = zip(items, range(first, first + len(items)), strict=True)
         return list(parallel.map(lambda pair: content_hash_at(*pair), located))
 

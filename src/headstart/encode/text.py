@@ -50,6 +50,7 @@ class TextEncoder:
 
     stage = "embedding texts"
     unit = "texts"
+    window = 8192
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class TextEncoder:
         if self._run is None:
             self._module = devices.Module(backbone, self._device, self.precision, reporter)
 
-    def hashes(self, items: Sequence[Any], first: int) -> list[bytes]:
+    def hashes(self, items: Sequence[Any], first: int, *, cached: bool) -> list[bytes]:
         """Return a hash of each text."""
         found = []
         for offset, text in enumerate(items):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "float32", "bf16"]
 
-WINDOW = 8192
-"""Items that are hashed, looked up, sorted and encoded together; bounds the memory."""
 _FEW = 8  # items that are encoded sooner than weights are packed and checked
 _STORE_ROWS = 1024  # rows a transaction: what a kill can lose
 _EVICT_ROWS = 65536  # rows stored between two looks at the size of the cache
@@ -35,9 +33,13 @@ class Encoder(Protocol):
     precision: str
     stage: str
     unit: str
+    window: int  # items that are hashed, looked up, sorted and encoded together
 
-    def hashes(self, items: Sequence[Any], first: int) -> list[bytes]:
-        """Return what identifies each item's content; raise DataError for what is no item."""
+    def hashes(self, items: Sequence[Any], first: int, *, cached: bool) -> list[bytes]:
+        """Return what identifies each item's content; raise DataError for what is no item.
+
+        Without ``cached``, equal items may have different ones.
+        """
 
     def encode(
         self, items: Sequence[Any], positions: Sequence[int]
@@ -105,7 +107,7 @@ def features(
     encoder = make_encoder(
         backbone, device=device, precision=precision, reporter=reporter, few=n <= _FEW
     )
-    keep = cache and n > 0 and limit_bytes() > 0
+    keep = cache and n > 0 and bool(backbone.weights_sha256) and limit_bytes() > 0
     store = None
     if keep:
         store = open_store(
@@ -180,8 +182,8 @@ def _fill(
     array: AnyArray, items: Any, encoder: Encoder, store: Store | None, reporter: Reporter
 ) -> None:
     n, done, stored = len(items), 0, 0
-    for start in range(0, n, WINDOW):
-        window = _slice(items, start, min(start + WINDOW, n))
+    for start in range(0, n, encoder.window):
+        window = _slice(items, start, min(start + encoder.window, n))
         for count, new in _encode_window(window, start, array, encoder, store):
             done += count
             stored += new
@@ -196,9 +198,8 @@ def _encode_window(
 ) -> Iterator[tuple[int, int]]:
     """Fill the rows of one window; yield (items done, of them stored) as it goes on."""
     numbers: dict[bytes, int] = {}  # of the distinct items, in order of appearance
-    inverse = np.array(
-        [numbers.setdefault(item, len(numbers)) for item in encoder.hashes(window, start)]
-    )
+    found = encoder.hashes(window, start, cached=store is not None)
+    inverse = np.array([numbers.setdefault(item, len(numbers)) for item in found])
     hashes = list(numbers)
     firsts = np.unique(inverse, return_index=True)[1]
     times = np.bincount(inverse)
