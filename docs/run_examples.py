@@ -1,14 +1,17 @@
 """Run every command and example of README.md and docs/*.md, and compare what they print.
 
-Console blocks: a line that starts with ``$ `` is run; the lines below it are what it must print.
-Numbers may differ (another processor, another second), words may not; a line ``...`` stands for
-any number of lines. Python blocks run one after another in one namespace for each page; a comment
-``# -> text`` after an expression is what it must print. Commands that set up a machine
-(``make``, ``pip``, ``git``) are not run here: CI runs them itself.
+Each page has an empty directory and one Python namespace of its own; its blocks run in the order
+in which they stand. Console blocks: a line that starts with ``$ `` is run; the lines below it are
+what it must print. Numbers may differ (another processor, another second), words may not; a line
+``...`` stands for any number of lines. A command that ends in ``# exit 2`` must exit so, and what
+it says on stderr is compared. In Python blocks a comment ``# -> text`` is a line that must be
+printed. Commands that set up a machine (``make``, ``pip``, ``git``) are not run here: CI runs them
+itself.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -21,6 +24,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = ("make", "pip", "git", "python", "cd")
 NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?")
+EXIT = re.compile(r"# exit (\d)$")
+DONE = "-- end of the block --"
+DRIVER = f"""
+import json, sys
+space = {{"__name__": "__main__"}}
+for line in sys.stdin:
+    exec(compile(json.loads(line), "page", "exec"), space)
+    print({DONE!r}, flush=True)
+"""
 FENCE = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -69,46 +81,88 @@ def run_console(page: str, block: str, place: Path, failures: list[Failure]) -> 
         done = subprocess.run(
             command, shell=True, cwd=place, env=environment, capture_output=True, text=True
         )
-        printed = [masked(line) for line in done.stdout.splitlines() if line.strip()]
+        exit_code = EXIT.search(command)
+        right = done.returncode == (int(exit_code[1]) if exit_code else 0)
+        heard = done.stderr if exit_code else done.stdout
+        printed = [masked(line) for line in heard.splitlines() if line.strip()]
         wanted = [masked(line) for line in expected if line.strip()]
-        sys.stdout.write(f"  {'ok ' if done.returncode == 0 else 'BAD'} $ {command}\n")
-        if done.returncode != 0:
+        sys.stdout.write(f"  {'ok ' if right else 'BAD'} $ {command}\n")
+        if not right:
             failures.append(Failure(page, f"$ {command}\n{done.stdout}\n{done.stderr}"))
         elif wanted and not matches(wanted, printed):
             shown = "\n".join(["expected:", *wanted, "printed:", *printed])
             failures.append(Failure(page, f"$ {command}\n{shown}"))
 
 
-def run_python(page: str, script: str, place: Path, failures: list[Failure]) -> None:
-    """Run the Python blocks of a page as one script in ``place``."""
-    done = subprocess.run([sys.executable, "-c", script], cwd=place, capture_output=True, text=True)
-    sys.stdout.write(f"  {'ok ' if done.returncode == 0 else 'BAD'} python blocks\n")
-    if done.returncode != 0:
-        failures.append(Failure(page, done.stderr))
-        return
-    wanted = [masked(line.split("# ->", 1)[1]) for line in script.splitlines() if "# ->" in line]
-    printed = [masked(line) for line in done.stdout.splitlines() if line.strip()]
-    missing = [line for line in wanted if line not in printed]
-    if missing:
-        failures.append(Failure(page, f"not printed: {missing}\nprinted: {printed}"))
+class Namespace:
+    """The Python process of a page, started when the first block comes."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.errors = tempfile.TemporaryFile(mode="w+", encoding="utf-8")  # noqa: SIM115
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self, page: str, block: str, failures: list[Failure]) -> None:
+        """Run a block and compare what it prints."""
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", DRIVER],
+                cwd=self.place,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                text=True,
+            )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        printed: list[str] = []
+        ended = False
+        if self.process.poll() is None:
+            self.process.stdin.write(json.dumps(block) + "\n")
+            self.process.stdin.flush()
+            for line in self.process.stdout:
+                if ended := line.strip() == DONE:
+                    break
+                printed.append(masked(line))
+        sys.stdout.write(f"  {'ok ' if ended else 'BAD'} python: {block.splitlines()[0]}\n")
+        if not ended:
+            self.errors.seek(0)
+            failures.append(Failure(page, f"{block}\n{self.errors.read()}"))
+            return
+        wanted = [masked(line.split("# ->", 1)[1]) for line in block.splitlines() if "# ->" in line]
+        missing = [line for line in wanted if line not in printed]
+        if missing:
+            failures.append(Failure(page, f"not printed: {missing}\nprinted: {printed}"))
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.communicate()
+        self.errors.close()
 
 
-def main() -> int:
-    """Run all pages; return the exit code."""
+def run_page(page: str, blocks: list[tuple[str, str]], failures: list[Failure]) -> None:
+    """Run the blocks of a page in their order, in a directory of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        namespace = Namespace(Path(folder))
+        for language, block in blocks:
+            if language == "console":
+                run_console(page, block, Path(folder), failures)
+            else:
+                namespace.run(page, block, failures)
+        namespace.close()
+
+
+def main(names: list[str]) -> int:
+    """Run all pages, or those whose path ends so; return the exit code."""
     failures: list[Failure] = []
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         page = str(path.relative_to(ROOT))
         blocks = FENCE.findall(path.read_text(encoding="utf-8"))
-        if not blocks:
+        if not blocks or (names and not page.endswith(tuple(names))):
             continue
         sys.stdout.write(f"{page}: {len(blocks)} blocks\n")
-        with tempfile.TemporaryDirectory() as folder:
-            for language, block in blocks:
-                if language == "console":
-                    run_console(page, block, Path(folder), failures)
-            script = "\n".join(block for language, block in blocks if language == "python")
-            if script:
-                run_python(page, script, Path(folder), failures)
+        run_page(page, blocks, failures)
     for failure in failures:
         sys.stdout.write(f"\nFAILED {failure.page}\n{failure.what}\n")
     sys.stdout.write(f"{len(failures)} failed\n")
@@ -116,4 +170,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -48,7 +48,7 @@ def test_output_goes_to_a_file_and_stdout_stays_empty(terminal, topics, tmp_path
     ran = terminal("predict", topics.path, "a goat", "-o", tmp_path / "out.csv")
     assert ran.code == 0
     assert ran.out == ""
-    assert f"predictions of 1 items are in {tmp_path / 'out.csv'}" in ran.err
+    assert f"the predictions (1) are in {tmp_path / 'out.csv'}" in ran.err
     assert rows_of((tmp_path / "out.csv").read_text())[1][:2] == ["a goat", "animal"]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["cache", "out.csv"]
 

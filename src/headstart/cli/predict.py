@@ -37,7 +37,7 @@ def predict(
         )
     if output is not None:
         serve.write_csv(frame, output)
-        reporter.say(f"predictions of {len(frame):,} items are in {output}")
+        reporter.say(f"the predictions ({len(frame):,}) are in {output}")
     if json:
         rows = frame.to_dict(orient="records")
         left_out = [{"input": item.item, "reason": item.reason} for item in skipped]

@@ -1,0 +1,61 @@
+"""The keys that docs/command-line.md lists are the keys that ``--json`` prints."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("weights")]
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "command-line.md"
+
+
+def documented(verb: str) -> dict[str, str]:
+    """Return key -> what the page says of it."""
+    table = PAGE.read_text(encoding="utf-8").split(f"| key of `{verb} --json` |")[1]
+    return dict(re.findall(r"^\| `(\w+)` \| ?(.*?) ?\|$", table.split("\n\n")[0], re.MULTILINE))
+
+
+def inner(text: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", text))
+
+
+def test_fit(topics):
+    found, pages = topics.ran.json, documented("fit")
+    assert set(found) == set(pages)
+    assert set(found["task"]) == inner(pages["task"])
+    assert set(found["chosen"]) == inner(pages["chosen"])
+    assert set(found["score"]) == inner(pages["score"])
+    assert set(found["baselines"]) == inner(pages["baselines"])
+    verdicts = {"positive", "none", "negative", "inconclusive"}
+    assert set(found["gain"]) | verdicts == inner(pages["gain"])
+    for candidate in found["candidates"]:
+        assert set(candidate) == inner(pages["candidates"])
+
+
+def test_check(terminal, files, tmp_path):
+    table = tmp_path / "twice.csv"
+    lines = (files / "topics.csv").read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1]]) + "\n")
+    found = terminal("check", table, "--no-suspects", "--json").json
+    pages = documented("check")
+    assert set(found) == set(pages)
+    assert set(found["counts"]) == inner(pages["counts"])
+    assert found["findings"]
+    assert set(found["findings"][0]) == inner(pages["findings"])
+
+
+def test_predict_and_evaluate(terminal, topics, price, files):
+    found = terminal("predict", topics.path, "a goat", "", "--json").json
+    pages = documented("predict")
+    assert set(found) == set(pages)
+    assert set(found["skipped"][0]) == inner(pages["skipped"])
+    texts = terminal("evaluate", topics.path, files / "topics.csv", "--json").json
+    numbers = terminal("evaluate", price.path, files / "price.csv", "--json").json
+    assert set(texts) | set(numbers) == set(documented("evaluate"))
+
+
+@pytest.mark.parametrize("verb", ["sources", "cache"])
+def test_sources_and_cache(terminal, verb):
+    assert set(terminal(verb, "--json").json) == set(documented(verb))
