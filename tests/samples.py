@@ -34,14 +34,14 @@ def topics(n_each: int = 24) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["text", "topic"])
 
 
-def codes(n: int = 80, seed: int = 0) -> pd.DataFrame:
+def codes(n: int = 160, seed: int = 0) -> pd.DataFrame:
     """Strings of made-up codes whose class is one code: surface form is all, meaning is nothing."""
     rng = np.random.default_rng(seed)
     rows = []
     for i in range(n):
         label = "ab"[i % 2]
-        filler = ["".join(rng.choice(list("kqxzvj"), 4)) for _ in range(6)]
-        filler[int(rng.integers(6))] = {"a": "zqqx", "b": "xkkz"}[label]
+        filler = ["".join(rng.choice(list("kqxzvj"), 4)) for _ in range(14)]
+        filler[int(rng.integers(14))] = {"a": "zqqx", "b": "xkkz"}[label]
         rows.append((" ".join(filler), label))
     return pd.DataFrame(rows, columns=["text", "code"])
 

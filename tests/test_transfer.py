@@ -39,7 +39,7 @@ def test_meaning_in_rare_words_is_positive_transfer(weights):
 
 
 def test_surface_codes_are_handed_to_scratch(weights):
-    result = hs.fit(samples.codes(), label="code")
+    result = hs.fit(samples.codes(120), label="code", test=samples.codes(200, seed=1))
     assert result.chosen.strategy == "scratch"
     assert result.chosen.source is None
     assert result.gain.verdict == "negative"
@@ -50,7 +50,7 @@ def test_surface_codes_are_handed_to_scratch(weights):
 def test_a_named_strategy_is_handed_back_whatever_the_guard_advises(weights):
     result = hs.fit(samples.codes(), label="code", strategy="probe")
     assert result.chosen.strategy == "probe"
-    assert result.gain.verdict == "negative"
+    assert result.gain.estimate < 0
     assert any("named with --strategy" in decision.why for decision in result.decisions)
     guarded = hs.fit(samples.codes(), label="code", strategy=["probe", "scratch"])
     assert guarded.chosen.strategy == "scratch"
@@ -129,7 +129,7 @@ def test_unknown_names_are_refused_with_a_suggestion(weights):
 
 
 def test_options_that_do_not_fit_are_refused(weights):
-    with pytest.raises(OptionError, match="at least 1 label"):
+    with pytest.raises(OptionError, match="at least 1"):
         hs.fit(samples.topics(4), label="topic", shots=0)
     with pytest.raises(OptionError, match="is for image data"):
         hs.fit(samples.topics(4), label="topic", source="efficientnet-lite0")

@@ -124,7 +124,7 @@ def race(
                 break
             done = position * len(folds) + number + 1
             reporter.progress("racing candidates", done, total, "fits")
-        predictions = None if failure else concatenate(pieces)
+        predictions = concatenate(pieces) if pieces and not failure else None
         outcomes.append(Outcome(entry, predictions, time.perf_counter() - started, failure))
     return outcomes
 
