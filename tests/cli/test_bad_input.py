@@ -76,6 +76,14 @@ def test_bad_input_is_one_message_and_exit_code_2(terminal, bad_files, tmp_path,
     assert not (tmp_path / "m").exists()
 
 
+def test_no_choices_are_no_line(terminal, files, tmp_path):
+    arguments = ("--label", "grade", "--source", "minilm", "-o", tmp_path / "m")
+    ran = terminal("fit", files / "wine.csv", *arguments, "--quiet")
+    assert ran.err.splitlines() == [
+        "error: --source: the source 'minilm' is for text data, this is table data"
+    ]
+
+
 @pytest.mark.parametrize("name", [name for name in BAD if name != "no such verb"])
 def test_under_json_the_error_is_an_object(terminal, bad_files, tmp_path, name):
     arguments, says = BAD[name]

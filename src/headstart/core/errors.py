@@ -64,7 +64,8 @@ class HeadstartError(Exception):
         parts = [head]
         if self.allowed is not None:
             shown = self.allowed if isinstance(self.allowed, str) else _listed(self.allowed)
-            parts.append(f"allowed: {shown}")
+            if shown:
+                parts.append(f"allowed: {shown}")
         if self.hint:
             parts.append(self.hint)
         return parts
