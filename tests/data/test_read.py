@@ -545,3 +545,23 @@ def test_domains() -> None:
     task = read(reviews(site=["u", "v"] * 3), domain="site")
     assert task.domains is not None
     assert task.domains.tolist() == ["u", "v"] * 3
+
+
+def test_data_that_only_judge_may_hold_one_class_or_one_item_a_class():
+    with pytest.raises(DataError, match="at least two classes"):
+        read(["a fine day", "a good day"], label=["yes", "yes"])
+    one = read(["a fine day", "a good day"], label=["yes", "yes"], judging=True)
+    assert one.classes == ("yes",)
+    single = read(["a fine day", "a bad night"], label=["yes", "no"], judging=True)
+    assert single.n == 2
+
+
+def test_one_item_a_class_is_enough_where_a_test_part_judges():
+    train = pd.DataFrame({"text": ["a fine long day", "a bad dark night"], "label": ["yes", "no"]})
+    test = pd.DataFrame(
+        {"text": ["what a good day it is", "a terrible night"], "label": ["yes", "no"]}
+    )
+    with pytest.raises(DataError, match="one item only"):
+        read(train, label="label", text="text")
+    task = read(train, label="label", text="text", test=test)
+    assert (task.n, task.test.n) == (2, 2)

@@ -210,3 +210,13 @@ def test_lite0_keeps_its_features():
     batch = prepare.normalise([prepare(Image.fromarray(image)) for image in images])
     with torch.inference_mode():
         assert cosine(found, backbone(batch).numpy()) >= 0.99999
+
+
+def test_a_source_that_squashes_sees_the_whole_image():
+    spec = {"size": 24, "crop": 1.0, "mean": [0.5] * 3, "std": [0.5] * 3, "squash": True}
+    wide = np.zeros((30, 90, 3), dtype=np.uint8)
+    wide[:, :30] = 255  # white on the left, which a centre crop would cut away
+    seen = image_module.Prepare(spec)(Image.fromarray(wide))
+    assert seen.shape == (24, 24, 3)
+    assert seen[:, :6].mean() > 240
+    assert image_module.Prepare(spec | {"squash": False})(Image.fromarray(wide)).mean() < 30

@@ -95,16 +95,24 @@ class UnknownNameError(OptionError):
         The unknown name.
     known : iterable of str
         The names that exist.
+    where : str, optional
+        The option or file concerned.
     """
 
     def __init__(
-        self, kind: str, name: str, known: Iterable[str], *, hint: str | None = None
+        self,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        *,
+        where: str | None = None,
+        hint: str | None = None,
     ) -> None:
         choices = sorted(known)
         near = difflib.get_close_matches(name, choices, n=1)
         meant = f"did you mean {near[0]!r}?" if near else None
         advice = " ".join(text for text in (meant, hint) if text) or None
-        super().__init__(f"unknown {kind} {name!r}", allowed=choices, hint=advice)
+        super().__init__(f"unknown {kind} {name!r}", where=where, allowed=choices, hint=advice)
 
 
 class DataError(HeadstartError):

@@ -37,6 +37,7 @@ class Rules:
     allow_unreadable: float
     keep: tuple[str, ...]
     duplicates: bool
+    judging: bool
     reporter: Reporter
 
 
@@ -70,7 +71,7 @@ def assemble(train: Part, held: Part | None, rules: Rules) -> Task:
     train, held, groups, held_groups = grouped(
         train, held, duplicates=rules.duplicates, reporter=rules.reporter
     )
-    if train.labels is not None:
+    if train.labels is not None and not rules.judging:
         train = _checked(train, held, kind, classes)
     if held is None:
         return _as_task(train, kind, classes, groups, None)
@@ -146,7 +147,7 @@ def _checked(train: Part, held: Part | None, kind: Kind, classes: tuple[str, ...
     if kind == "regression":
         check_numbers(labels, train.origin)
         return train
-    train = train.say(*check_classes(labels, train.origin))
+    train = train.say(*check_classes(labels, train.origin, judged=held is not None))
     gone = sorted(set(classes) - set(labels))
     if gone:
         raise DataError(

@@ -144,12 +144,13 @@ def _duplicates(task: Task, copies: DuplicateReport) -> list[Finding]:
     ):
         pairs = [(i, cluster[0]) for cluster in clusters for i in cluster[1:]]
         share = len(pairs) / max(len(ids), 1)
+        verb = "repeats" if len(pairs) == 1 else "repeat"
         grouped = all(copies.groups[i] == copies.groups[first] for i, first in pairs)
         findings += found(
             kind,
             "warning" if grouped and share > REPEATS else "info",
             [ids[i] for i, _ in pairs],
-            f"{many(len(pairs), 'item')} repeat another one {word}",
+            f"{many(len(pairs), 'item')} {verb} another one {word}",
             "they share a group, so that no split learns from one and is judged on the other"
             if grouped
             else copies.notes[-1],
@@ -204,7 +205,7 @@ def _conflicts(task: Task, copies: DuplicateReport) -> list[Finding]:
             kind,
             "info" if numbers else "warning",
             [ids[i] for i, _ in pairs],
-            f"{many(len(pairs), 'item')} have {same} as another one, but another "
+            f"{many(len(pairs), 'item')} with {same} as another one, but another "
             + ("value" if numbers else "label"),
             "decide which is right; a model cannot learn both",
             notes=[f"{labels[i]}, but {ids[j]} is {labels[j]}" for i, j in pairs],

@@ -38,7 +38,7 @@ def grouped(
     if clusters:
         train = train.say(
             Decision(
-                f"{clusters} items repeat another one (exactly or nearly)",
+                f"items that repeat another one (exactly or nearly): {clusters}",
                 "they share a group, so that none is learnt from and judged at once",
             )
         )

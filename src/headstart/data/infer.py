@@ -169,7 +169,7 @@ def _check_named(names: list[str], wanted: Wanted) -> None:
         if name is None:
             continue
         if name not in names:
-            raise UnknownNameError("column", name, names)
+            raise UnknownNameError("column", name, names, where=option)
         if name in seen and not {option, seen[name]} <= {"--group", "domain"}:
             raise OptionError(
                 "one column cannot be both", got=name, where=f"{seen[name]} and {option}"

@@ -155,8 +155,10 @@ def _is_nan_or_inf(text: str) -> bool:
     return text.strip().lower() in {"nan", "na", "n/a", "null", "none", "inf", "-inf", "?"}
 
 
-def check_classes(labels: AnyArray, where: str) -> tuple[Decision, ...]:
+def check_classes(labels: AnyArray, where: str, *, judged: bool = False) -> tuple[Decision, ...]:
     """Check that there is something to learn: two classes, one of them with two items.
+
+    With a test part (``judged``) one item a class is enough.
 
     Raises
     ------
@@ -171,7 +173,7 @@ def check_classes(labels: AnyArray, where: str) -> tuple[Decision, ...]:
             where=where,
             hint="Add labelled items of another class",
         )
-    if max(counts.values()) < 2:
+    if max(counts.values()) < 2 and not judged:
         raise DataError(
             f"each of the {len(counts)} classes has one item only, so nothing can be held out",
             where=where,

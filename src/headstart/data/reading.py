@@ -44,6 +44,7 @@ def read(
     duplicates: bool = True,
     domain: Any = None,
     keep: Collection[str] = (),
+    judging: bool = False,
     reporter: Reporter = SILENT,
 ) -> Task:
     """Read DATA of any form into a task, and say every decision and every item left out.
@@ -76,6 +77,8 @@ def read(
         The column of domains.
     keep : collection of str
         Feature columns to keep even if they number the rows or hold one value.
+    judging : bool, default False
+        The data only judge a model: one class, or one item, is enough.
     reporter : Reporter
 
     Returns
@@ -119,7 +122,15 @@ def read(
         None if columns[2] else domain,
     )
     train, held = _parts(data, test, options)
-    rules = Rules(labelled, option_kind(kind), allow_unreadable, tuple(keep), duplicates, reporter)
+    rules = Rules(
+        labelled=labelled,
+        kind=option_kind(kind),
+        allow_unreadable=allow_unreadable,
+        keep=tuple(keep),
+        duplicates=duplicates,
+        judging=judging,
+        reporter=reporter,
+    )
     return assemble(train, held, rules)
 
 

@@ -138,13 +138,13 @@ class Prepare:
     """From an RGB image to the (side, side, 3) uint8 pixels a backbone looks at.
 
     The shorter side is resized to ``size / crop`` and the centre of ``size`` x ``size`` cut out,
-    as the models' authors evaluate them.
+    as the models' authors evaluate them; with ``squash`` the whole image is resized to the square.
 
     Parameters
     ----------
     spec : dict
-        ``size`` (pixels), ``crop`` (fraction), ``interpolation``, ``mean``, ``std`` as on the
-        source's card.
+        ``size`` (pixels), ``crop`` (fraction), ``squash``, ``interpolation``, ``mean``, ``std`` as
+        on the source's card.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -152,6 +152,7 @@ class Prepare:
 
         self.side = int(spec["size"])
         self.resize = max(self.side, int(self.side / float(spec.get("crop") or 1.0)))
+        self._squash = bool(spec.get("squash"))
         self._filter = Resampling[str(spec.get("interpolation") or "bicubic").upper()]
         mean = np.array(spec["mean"], dtype=np.float32)
         std = np.array(spec["std"], dtype=np.float32)
@@ -160,6 +161,8 @@ class Prepare:
 
     def __call__(self, image: Image) -> AnyArray:
         """Return the pixels of one image, (side, side, 3) uint8."""
+        if self._squash:
+            return np.asarray(image.resize((self.side, self.side), self._filter))
         width, height = image.size
         scale = self.resize / min(width, height)
         new = (max(self.resize, int(width * scale)), max(self.resize, int(height * scale)))

@@ -138,7 +138,6 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
                 "no transfer is tried",
                 f"headstart has no pretrained source for {modality} data; "
                 "the model is trained from scratch on your labels",
-                "bring a source of your own with --source",
             )
         )
         return []

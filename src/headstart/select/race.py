@@ -109,6 +109,8 @@ def race(
         Row ``i`` of each predictions object belongs to item ``concatenate(tests)[i]``.
     """
     outcomes: list[Outcome] = []
+    for entry in entries:  # loads what it needs before the clock starts
+        strategies.make(entry.strategy, kind=field.kind, modality=field.modality)
     total = len(entries) * len(folds)
     for position, entry in enumerate(entries):
         started = time.perf_counter()

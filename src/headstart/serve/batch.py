@@ -107,6 +107,7 @@ def evaluate_model(
             kind=loaded.manifest.kind,
             allow_unreadable=allow_unreadable,
             keep=[column.name for column in loaded.manifest.columns],
+            judging=True,
             reporter=reporter,
         )
     except UnknownNameError as error:

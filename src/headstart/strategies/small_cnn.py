@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from headstart.core.types import AnyArray, FloatArray
+from headstart.encode.lanes import one_thread
 
 SIDE = 32  # pixels a side that the network sees
 WIDTHS = (16, 32, 64, 96)
@@ -145,6 +146,17 @@ def train(
     Network
         At most STEPS steps were made, however many images there are.
     """
+    with one_thread():  # its operations are too small to share
+        return _train(images, target, n_classes, seed, flip)
+
+
+def _train(
+    images: npt.NDArray[np.uint8],
+    target: AnyArray,
+    n_classes: int | None,
+    seed: int,
+    flip: bool,
+) -> Network:
     n = len(images)
     batch, steps = steps_for(n)
     generator = torch.Generator().manual_seed(seed)
