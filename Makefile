@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench test-timm clean help
+.PHONY: demo test check format lint types contracts tests docs sources bench proofs test-timm clean help
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -71,12 +71,15 @@ docs: $(VENV)/.dev $(VENV)/.sources
 
 check: lint types contracts tests docs  ## All that CI runs.
 
-bench: $(VENV)/.dev $(VENV)/.sources  ## Measure speed side by side with what people use today.
-	@$(PYTHON) benchmarks/run.py
+bench: $(VENV)/.sources  ## Measure speed side by side with what people use today.
+	@$(BIN)/python benchmarks/run.py
 
 test-timm: $(VENV)/.dev  ## Test the timm door, in an environment of its own.
 	@$(PIP) install --quiet --no-deps --target .timm timm==1.0.31 torchvision
 	@PYTHONPATH=.timm $(BIN)/python -m pytest tests/doors
+
+proofs: $(VENV)/.dev $(VENV)/.sources  ## Slow proofs: honesty over seeds, kills, accuracy (minutes).
+	@cd benchmarks && ../$(BIN)/python honesty.py && ../$(BIN)/python kills.py
 
 clean:           ## Remove what make made (never your weights or cached features).
 	@rm -rf $(VENV) $(DEMO) .timm .venv-bench .mypy_cache .ruff_cache
