@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+os.environ["COLUMNS"] = "160"  # what is printed does not wrap, whatever started the tests
 INSTALLED = Path(os.environ.get("HEADSTART_CACHE") or platformdirs.user_cache_path("headstart"))
 
 

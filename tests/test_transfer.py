@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import headstart as hs
@@ -151,3 +152,53 @@ def test_check_finds_a_wrong_label_and_a_duplicate(weights):
     assert any("duplicate" in kind for kind in kinds)
     suspect = next(finding for finding in report.findings if "suspect" in finding.kind)
     assert "row 3" in suspect.items
+
+
+def test_a_regression_that_beats_the_mean_is_not_called_a_guess(weights):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(80, 3)), columns=["a", "b", "c"])
+    frame["price"] = 3 * frame["a"] - frame["b"] + rng.normal(size=80) * 0.05
+    result = hs.fit(frame, label="price")
+    assert result.metric == "rmse"
+    assert result.score.high < result.majority.estimate
+    assert not any("constant guess" in decision.what for decision in result.decisions)
+    frame["price"] = rng.normal(size=80)
+    hopeless = hs.fit(frame, label="price")
+    assert any("constant guess" in decision.what for decision in hopeless.decisions)
+
+
+def test_standalone_is_possible_where_there_is_no_source(weights, tmp_path):
+    result = hs.fit(samples.wine_like(), label="grade")
+    place = result.save(tmp_path / "model", standalone=True)
+    rows = samples.wine_like().drop(columns="grade")
+    assert hs.load(place).predict(rows).tolist() == result.predict(rows).tolist()
+
+
+def test_what_is_left_out_is_said(weights, recorder):
+    frame = samples.topics(8)
+    frame.loc[3, "text"] = ""
+    result = hs.fit(frame, label="topic", reporter=recorder, strategy="probe")
+    assert any("items left out: 1" in line and "row 4" in line for line in recorder.said)
+    assert [item["item"] for item in result.to_json()["task"]["skipped"]] == ["row 4"]
+
+
+def test_labels_beside_texts_follow_when_an_item_is_left_out(weights):
+    frame = samples.topics(8)
+    texts, labels = frame["text"].tolist(), frame["topic"].tolist()
+    texts[0] = ""
+    result = hs.fit(texts, label=labels, strategy="probe")
+    assert result.task.labels.tolist() == labels[1:]
+
+
+def test_shots_that_leave_too_few_judge_out_of_fold(weights):
+    frame = samples.topics(8).iloc[:20]
+    result = hs.fit(frame, label="topic", shots=8, strategy="probe")
+    assert "out-of-fold" in result.judged_by
+
+
+def test_the_metric_looks_at_all_labels_not_at_the_balanced_shots(weights):
+    frame = samples.topics(24)
+    rare = frame[frame["topic"] != "food"]
+    few = pd.concat([rare, frame[frame["topic"] == "food"].iloc[:5]], ignore_index=True)
+    result = hs.fit(few, label="topic", shots=4, strategy="probe")
+    assert result.metric == "macro_f1"

@@ -8,8 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from headstart import bundle
-from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score, Task
+from headstart import bundle, sources
+from headstart.core.types import (
+    AnyArray,
+    Candidate,
+    Decision,
+    FloatArray,
+    Gain,
+    Score,
+    Skipped,
+    Task,
+)
 from headstart.evaluate import METRICS, labels_to_settle
 
 
@@ -44,6 +53,8 @@ class Result:
     seed : int
     contents : BundleContents
         The fitted model as data.
+    skipped : tuple of Skipped
+        Items of the training and the test part that were left out, each with its reason.
     """
 
     task: Task
@@ -61,6 +72,7 @@ class Result:
     seconds: float
     seed: int
     contents: bundle.BundleContents
+    skipped: tuple[Skipped, ...] = ()
 
     @cached_property
     def model(self) -> bundle.Bundle:
@@ -92,7 +104,8 @@ class Result:
         BundleError
             Where the path is taken.
         """
-        contents = replace(self.contents, standalone=standalone)
+        # a model without a source carries all that it needs in any case
+        contents = replace(self.contents, standalone=standalone and bool(self.contents.source))
         return bundle.save(path, contents, overwrite=overwrite)
 
     def judged_scores(self) -> list[tuple[str, Score]]:
@@ -116,9 +129,11 @@ class Result:
         settle = labels_to_settle(self.gain)
         if self.gain.verdict == "inconclusive" and self.transfer is not None and settle:
             lines.append(f"about {settle:,} judged items would settle it (now {self.gain.n:,})")
-        if self.transfer is None:
+        if self.transfer is None and sources.default_source(self.task.modality) is None:
             lines.append("headstart has no pretrained source for this kind of data yet")
-        elif self.gain.verdict in ("none", "negative") or self.chosen.strategy == "scratch":
+        elif self.transfer is not None and (
+            self.gain.verdict in ("none", "negative") or self.chosen.strategy == "scratch"
+        ):
             lines.append(
                 f"another source may suit your data better: "
                 f"`headstart sources --modality {self.task.modality}`, then fit with --source"
@@ -134,9 +149,7 @@ class Result:
     def sentences(self) -> tuple[str, ...]:
         """Return the headline in its sentences: what transfer is worth, and what you get."""
         if self.transfer is None:
-            return (
-                "No transfer was tried: you get the model trained from scratch on your labels.",
-            )
+            return (f"No transfer was tried: you get {self.chosen.name}.",)
         where = self.transfer.name
         size, interval = _amount(self.gain)
         kept = self.chosen.strategy != "scratch"
@@ -158,7 +171,7 @@ class Result:
                 "n": self.task.n,
                 "classes": list(self.task.classes),
                 "label": self.task.label_name,
-                "skipped": [asdict(item) for item in self.task.skipped],
+                "skipped": [asdict(item) for item in self.skipped],
             },
             "judged_by": self.judged_by,
             "chosen": {"source": self.chosen.source, "strategy": self.chosen.strategy},

@@ -23,6 +23,7 @@ from headstart.core.types import (
     IntArray,
     Modality,
     Reporter,
+    Skipped,
     State,
     Task,
 )
@@ -30,10 +31,9 @@ from headstart.result import Result
 from headstart.select import MAJORITY, SCRATCH, Entry, Field, Judged, Pick, Plan
 
 FOLDS = 5  # out-of-fold predictions of the training part
-LARGE = (
-    10_000  # training items from which a single held-out fifth chooses, where a test part judges
-)
+LARGE = 10_000  # training items of which one held-out fifth chooses, where a test part judges
 JUDGE_ITEMS = 2_000  # labelled items that judge when --shots leaves more than that
+FEWEST_JUDGES = 10  # labelled items below which a regression is judged out of fold
 
 
 def fit(
@@ -118,12 +118,14 @@ def fit(
         reporter=reporter,
     )
     log.add(*task.decisions)
+    skipped = (*task.skipped, *(task.test.skipped if task.test else ()))
+    _say_skipped(skipped, log)
     train, judge = _set_apart(task, shots, seed, log)
 
     # Say who takes part, and what counts.
     plan = select.plan(task.modality, task.kind, source=source, strategy=strategy)
     log.add(*plan.decisions)
-    metric = _metric(metric, train, log)
+    metric = _metric(metric, task, log)
 
     # Turn the items into what the candidates see, once for all of them.
     field, judging = _encode(plan, train, judge, seed, reporter)
@@ -146,7 +148,7 @@ def fit(
             for entry in finalists
         }
         judged = select.judge(found, pick.best, judge, metric=metric, seed=seed)
-    shipped = _ship(plan, pick, judged, log)
+    shipped = _ship(plan, pick, judged, log, out_of_fold=judge is None)
 
     return _result(
         shipped=shipped,
@@ -160,6 +162,7 @@ def fit(
         seconds=time.perf_counter() - started,
         seed=seed,
         shots=shots,
+        skipped=skipped,
     )
 
 
@@ -185,7 +188,15 @@ def _set_apart(task: Task, shots: int | None, seed: int, log: _Log) -> tuple[Tas
     train = task.take(chosen)
     if task.test is not None:
         return train, task.test
-    if not len(rest):
+    lacking = _unjudged(task, rest)
+    if lacking:
+        log.add(
+            Decision(
+                "out-of-fold predictions judge",
+                f"beside the labels learnt from too few are left of {lacking}",
+                "a smaller --shots leaves more, or bring a test part with --test",
+            )
+        )
         return train, None
     if len(rest) > JUDGE_ITEMS:
         left = len(rest)
@@ -200,11 +211,28 @@ def _set_apart(task: Task, shots: int | None, seed: int, log: _Log) -> tuple[Tas
     return train, task.take(rest)
 
 
-def _metric(name: str | None, train: Task, log: _Log) -> str:
+def _unjudged(task: Task, rest: IntArray) -> str:
+    """Return what too few labelled items are left of to judge; empty if there are enough."""
+    assert task.labels is not None
+    if task.kind == "regression":
+        return "all" if len(rest) < FEWEST_JUDGES else ""
+    left = set(task.labels[rest].tolist())
+    return ", ".join(name for name in task.classes if name not in left)
+
+
+def _say_skipped(skipped: Sequence[Skipped], log: _Log) -> None:
+    if not skipped:
+        return
+    first = "; ".join(f"{one.item}: {one.reason}" for one in skipped[:3])
+    more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
+    log.add(Decision(f"items left out: {len(skipped):,}", first + more, "--json lists all"))
+
+
+def _metric(name: str | None, task: Task, log: _Log) -> str:
     if name is not None:
-        return evaluate.find_metric(name, train.kind).name
-    assert train.labels is not None
-    name, decision = evaluate.default_metric(train.kind, train.labels)
+        return evaluate.find_metric(name, task.kind).name
+    assert task.labels is not None
+    name, decision = evaluate.default_metric(task.kind, task.labels)
     log.add(decision)
     return name
 
@@ -234,14 +262,14 @@ def _folds(
     """Return the folds whose held-out predictions choose."""
     try:
         folds = data_room.split(train, n_splits=FOLDS, seed=seed)
-    except DataError:
+    except DataError as error:
         if judge is None:
             raise
         log.add(
             Decision(
                 "nothing is left to choose with",
-                "one label a class cannot be cross-validated; the default candidate is taken",
-                "--strategy NAME, or label a second item of each class",
+                f"{error.what}; the default candidate is taken",
+                "--strategy NAME, or label more items of each class",
             )
         )
         return []
@@ -256,16 +284,25 @@ def _folds(
     return folds
 
 
-def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log) -> Entry:
+def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, out_of_fold: bool) -> Entry:
     """Return what the user gets: the guard's advice, unless they named what they want."""
-    if pick.best is None:
-        return SCRATCH
-    forbidden = select.veto(judged.gain)
-    if forbidden is not None:
-        log.add(forbidden)
-    wanted = pick.ship and forbidden is None
-    shipped = pick.best if wanted or not plan.guarded else SCRATCH
-    if judged.scores[shipped.name].low <= judged.scores[MAJORITY.name].estimate:
+    shipped = plan.fallback
+    if pick.best is not None:
+        withdrawn = select.veto(judged.gain)
+        if withdrawn is None and out_of_fold and pick.ship and judged.gain.estimate <= 0:
+            withdrawn = Decision(
+                f"ship {SCRATCH.name}",
+                f"corrected for having chosen, nothing is left of the lead of {pick.best.name}",
+                "--strategy NAME forces transfer",
+            )
+        if withdrawn is not None:
+            log.add(withdrawn)
+        if not plan.guarded or (pick.ship and withdrawn is None):
+            shipped = pick.best
+    sign = evaluate.METRICS[judged.gain.metric].sign
+    score, guess = judged.scores[shipped.name], judged.scores[MAJORITY.name].estimate
+    surely = score.low if sign > 0 else -score.high
+    if shipped != MAJORITY and surely <= sign * guess:
         log.add(
             Decision(
                 "hardly better than the constant guess",
@@ -289,6 +326,7 @@ def _result(
     seconds: float,
     seed: int,
     shots: int | None,
+    skipped: tuple[Skipped, ...],
 ) -> Result:
     """Put together what ``fit`` hands back."""
     baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
@@ -327,6 +365,7 @@ def _result(
         seconds=seconds,
         seed=seed,
         contents=contents,
+        skipped=skipped,
     )
 
 

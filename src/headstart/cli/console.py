@@ -114,8 +114,10 @@ class ConsoleReporter:
 
 def out() -> Console:
     """Return the console of results: stdout, never wrapped when it is not a terminal."""
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "110"))
-    return Console(highlight=False, width=width)
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    # with a height too, or a missing TERM would make rich take 80 columns
+    return Console(highlight=False, width=int(os.environ.get("COLUMNS", "110")), height=25)
 
 
 def show(*blocks: RenderableType) -> None:

@@ -23,6 +23,7 @@ def predict(
     ] = None,
     text: options.Text = None,
     path: options.PathColumn = None,
+    seed: options.Seed = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

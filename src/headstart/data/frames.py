@@ -185,33 +185,18 @@ def from_python(data: Any, wanted: Wanted, labels: Any, groups: Any, domains: An
     frame = checked_frame(frame, where)
     if labels is not None:
         wanted = replace(wanted, labelled=False)
-    part = from_frame(frame, wanted, where=where)
-    if part.n == len(frame):
-        return _with(part, labels, groups, domains)
-    rows = [int(name.removeprefix("row ")) - 1 for name in part.ids if name.startswith("row ")]
-    picked = [_pick(v, rows, len(frame), n) for v, n in _named(labels, groups, domains)]
-    return _with(part, *picked)
-
-
-def _named(labels: Any, groups: Any, domains: Any) -> list[tuple[Any, str]]:
-    return [(labels, "label"), (groups, "group"), (domains, "domain")]
-
-
-def _pick(values: Any, rows: list[int], n: int, name: str) -> list[Any] | None:
-    if values is None:
-        return None
-    listed = _listed(values, n, name)
-    return [listed[row] for row in rows]
+    return _with(from_frame(frame, wanted, where=where), labels, groups, domains)
 
 
 def _with(part: Part, labels: Any, groups: Any, domains: Any) -> Part:
     """Return the part with labels, groups and domains that were given beside the data."""
-    if labels is not None:
-        part = replace(part, labels=_listed(labels, part.n, "labels"))
-    if groups is not None:
-        part = replace(part, groups=_listed(groups, part.n, "groups"))
-    if domains is not None:
-        part = replace(part, domains=_listed(domains, part.n, "domains"))
+    given = {"labels": labels, "groups": groups, "domains": domains}
+    total = part.n + len(part.skipped)  # they were given for all items, also those left out
+    for name, values in given.items():
+        if values is not None:
+            listed = _listed(values, total, name)
+            rows = range(part.n) if part.rows is None else part.rows
+            part = replace(part, **{name: [listed[row] for row in rows]})  # type: ignore[arg-type]
     if isinstance(getattr(labels, "name", None), str) and labels.name:
         part = replace(part, label_name=labels.name)
     return part

@@ -34,6 +34,8 @@ class Part:
         What the user gave, for messages.
     names : dict, optional
         The columns that were chosen: keys "label", "text", "path", "group", "domain".
+    rows : list of int, optional
+        Where each item stood when it was read, once items were left out.
     """
 
     modality: Modality
@@ -47,6 +49,7 @@ class Part:
     decisions: tuple[Decision, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
+    rows: list[int] | None = None
 
     @property
     def n(self) -> int:
@@ -70,6 +73,7 @@ class Part:
             labels=_pick(self.labels, kept),
             groups=_pick(self.groups, kept),
             domains=_pick(self.domains, kept),
+            rows=_pick(self.rows if self.rows is not None else range(self.n), kept),
             skipped=self.skipped + left,
         )
 

@@ -100,8 +100,11 @@ class Board:
         runners = self._runners(plan)
         if not plan.transfers:
             return Pick(None, False)
-        if not runners:
+        if not runners and not len(self.truth):
             return Pick(plan.default, True)
+        if not runners:
+            failed = "; ".join(o.failure for o in self.outcomes if o.entry in plan.transfers)
+            return Pick(None, False, (Decision("no transfer could be measured", failed),))
         choice = choose(runners, self.truth, self.metric, groups=self.groups, seed=self.seed)
         best = next(entry for entry in plan.transfers if entry.name == choice.name)
         if SCRATCH.name not in self.predictions:

@@ -95,6 +95,7 @@ def veto(judged: Gain) -> Decision | None:
     return Decision(
         f"ship {judged.baseline}",
         f"negative transfer: {judged.estimate:+.3f} [{judged.low:.3f}, {judged.high:.3f}] "
-        f"{judged.metric} on {judged.n} held-out items",
+        f"{judged.metric} on {judged.n} held-out items (these very items withdrew it, so what they "
+        f"say of {judged.baseline} is a little flattering)",
         OVERRIDE,
     )

@@ -27,12 +27,15 @@ class Plan:
         Transfer candidates, cheapest and safest first.
     guarded : bool
         Whether scratch may be handed back in place of transfer.
+    fallback : Entry
+        What is handed back where no transfer is.
     decisions : tuple of Decision
     """
 
     transfers: tuple[Entry, ...]
     guarded: bool
     decisions: tuple[Decision, ...]
+    fallback: Entry = SCRATCH
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -86,16 +89,21 @@ def plan(
                 where="--strategy",
                 allowed=fit_for,
             )
-    wanted = named or fit_for
+    wanted = [name for name in named or fit_for if STRATEGIES[name].uses_source]
     decisions: list[Decision] = []
+    if named and not wanted:
+        if source is not None:
+            raise OptionError(
+                f"{', '.join(named)} uses no source",
+                where="--source",
+                hint="leave --source out, or name a strategy that transfers",
+            )
+        fallback = SCRATCH if "scratch" in named else MAJORITY
+        decisions.append(Decision("no transfer is tried", f"--strategy names {', '.join(named)}"))
+        return Plan((), True, tuple(decisions), fallback)
     chosen_sources = _sources(modality, _listed(source), decisions)
-    transfers = tuple(
-        Entry(name, from_source)
-        for from_source in chosen_sources
-        for name in wanted
-        if STRATEGIES[name].uses_source
-    )
-    if named and not transfers and any(STRATEGIES[name].uses_source for name in named):
+    transfers = tuple(Entry(name, from_source) for from_source in chosen_sources for name in wanted)
+    if named and not transfers:
         raise OptionError(
             f"no source is at hand for {modality} data, and {', '.join(named)} need one",
             where="--strategy",

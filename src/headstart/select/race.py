@@ -17,6 +17,9 @@ from headstart.core.errors import HeadstartError
 from headstart.core.types import SILENT, AnyArray, IntArray, Kind, Modality, Reporter, subset
 from headstart.evaluate import Predictions
 
+# What a candidate may fail with on some data, and the race goes on without it.
+FAILURES = (HeadstartError, ValueError, ArithmeticError)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -87,6 +90,12 @@ def predict_one(estimator: Any, inputs: Any, classes: tuple[str, ...]) -> Predic
     return Predictions(labels=labels, probabilities=probabilities, classes=classes)
 
 
+def _held_out(entry: Entry, field: Field, train: IntArray, test: IntArray) -> Predictions:
+    """Fit on the items of ``train``, predict those of ``test``."""
+    estimator = fit_one(entry, field, train)
+    return predict_one(estimator, subset(field.inputs[entry.source], test), field.classes)
+
+
 def race(
     entries: Sequence[Entry],
     field: Field,
@@ -118,15 +127,16 @@ def race(
         failure = ""
         for number, (train, test) in enumerate(folds):
             try:
-                estimator = fit_one(entry, field, train)
-                inputs = subset(field.inputs[entry.source], test)
-                pieces.append(predict_one(estimator, inputs, field.classes))
-            except HeadstartError as error:
-                failure = str(error)
-                break
+                pieces.append(_held_out(entry, field, train, test))
+            except FAILURES as error:
+                failure = f"{type(error).__name__}: {error}"
+                if entry.strategy != "scratch":
+                    break
+                # the opponent cannot be missing: where it cannot be trained it can only guess
+                pieces.append(_held_out(Entry("majority"), field, train, test))
             done = position * len(folds) + number + 1
             reporter.progress("racing candidates", done, total, "fits")
-        predictions = concatenate(pieces) if pieces and not failure else None
+        predictions = concatenate(pieces) if pieces and len(pieces) == len(folds) else None
         outcomes.append(Outcome(entry, predictions, time.perf_counter() - started, failure))
     return outcomes
 
