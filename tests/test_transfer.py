@@ -89,6 +89,17 @@ def test_one_label_a_class_takes_the_default_and_is_judged_on_the_rest(weights):
     assert any("nothing is left to choose with" in one.what for one in result.decisions)
 
 
+def test_one_label_in_each_of_many_classes_is_not_cross_validated(weights):
+    words = " ".join(samples.TOPICS.values()).split()[:30]
+    frame = pd.DataFrame(
+        [(phrase.format(word), word) for word in words for phrase in samples.PHRASES],
+        columns=["text", "word"],
+    )
+    result = hs.fit(frame, label="word", shots=1)
+    assert result.chosen.strategy == "probe"
+    assert all(candidate.score is None for candidate in result.candidates)
+
+
 def test_a_test_part_judges(weights):
     frame = samples.topics()
     train, test = frame.iloc[::2], frame.iloc[1::2]

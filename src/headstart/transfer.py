@@ -256,11 +256,20 @@ def _encode(
     return field, judging
 
 
+def _one_a_class(train: Task) -> bool:
+    """Say whether no class has two groups: held out, each item's class would be unknown."""
+    assert train.labels is not None
+    seen = {(label, group) for label, group in zip(train.labels, train.groups, strict=True)}
+    return train.kind == "classification" and len(seen) == len(train.classes)
+
+
 def _folds(
     train: Task, judge: Task | None, seed: int, log: _Log
 ) -> list[tuple[IntArray, IntArray]]:
     """Return the folds whose held-out predictions choose."""
     try:
+        if judge is not None and _one_a_class(train):
+            raise DataError("one label a class cannot be cross-validated")
         folds = data_room.split(train, n_splits=FOLDS, seed=seed)
     except DataError as error:
         if judge is None:
