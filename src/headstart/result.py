@@ -17,9 +17,11 @@ from headstart.core.types import (
     Gain,
     Score,
     Skipped,
+    State,
     Task,
 )
 from headstart.evaluate import METRICS, labels_to_settle
+from headstart.select import Entry, Judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,3 +220,59 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "status": candidate.status,
         "reason": candidate.reason,
     }
+
+
+def put_together(
+    *,
+    shipped: Entry,
+    best: Entry | None,
+    state: State,
+    train: Task,
+    metric: str,
+    judged: Judged,
+    candidates: tuple[Candidate, ...],
+    decisions: tuple[Decision, ...],
+    seconds: float,
+    seed: int,
+    shots: int | None,
+    skipped: tuple[Skipped, ...],
+) -> Result:
+    """Put together what ``fit`` hands back, from what its steps found."""
+    baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
+    contents = bundle.BundleContents(
+        modality=train.modality,
+        kind=train.kind,
+        strategy=shipped.strategy,
+        state=state,
+        metric=metric,
+        classes=train.classes,
+        label_name=train.label_name,
+        columns=bundle.columns_of(train.items) if train.modality == "table" else (),
+        source=sources.card(shipped.source) if shipped.source else None,
+        score=judged.scores[shipped.name],
+        gain=judged.gain,
+        baselines=baselines,
+        decisions=decisions,
+        candidates=candidates,
+        extra={"judged_by": judged.by, "seed": seed, "shots": shots},
+        fingerprint=train.fingerprint,
+        n=train.n,
+    )
+    return Result(
+        task=train,
+        metric=metric,
+        judged_by=judged.by,
+        chosen=Candidate(shipped.strategy, shipped.source, status="chosen"),
+        score=judged.scores[shipped.name],
+        majority=baselines["majority"],
+        scratch=baselines["scratch"],
+        gain=judged.gain,
+        transfer=Candidate(best.strategy, best.source) if best else None,
+        transfer_score=judged.scores[best.name] if best else None,
+        candidates=candidates,
+        decisions=decisions,
+        seconds=seconds,
+        seed=seed,
+        contents=contents,
+        skipped=skipped,
+    )

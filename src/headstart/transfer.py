@@ -12,22 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from headstart import bundle, encode, evaluate, select, sources
 from headstart import data as data_room
+from headstart import encode, evaluate, select, sources
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import (
     SILENT,
-    Candidate,
     Decision,
     FloatArray,
     IntArray,
     Modality,
     Reporter,
     Skipped,
-    State,
     Task,
 )
-from headstart.result import Result
+from headstart.result import Result, put_together
 from headstart.select import MAJORITY, SCRATCH, Entry, Field, Judged, Pick, Plan
 
 FOLDS = 5  # out-of-fold predictions of the training part
@@ -150,7 +148,7 @@ def fit(
         judged = select.judge(found, pick.best, judge, metric=metric, seed=seed)
     shipped = _ship(plan, pick, judged, log, out_of_fold=judge is None)
 
-    return _result(
+    return put_together(
         shipped=shipped,
         best=pick.best,
         state=fitted[shipped.name].to_state(),
@@ -320,62 +318,6 @@ def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, out_of_fold: boo
             )
         )
     return shipped
-
-
-def _result(
-    *,
-    shipped: Entry,
-    best: Entry | None,
-    state: State,
-    train: Task,
-    metric: str,
-    judged: Judged,
-    candidates: tuple[Candidate, ...],
-    decisions: tuple[Decision, ...],
-    seconds: float,
-    seed: int,
-    shots: int | None,
-    skipped: tuple[Skipped, ...],
-) -> Result:
-    """Put together what ``fit`` hands back."""
-    baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
-    contents = bundle.BundleContents(
-        modality=train.modality,
-        kind=train.kind,
-        strategy=shipped.strategy,
-        state=state,
-        metric=metric,
-        classes=train.classes,
-        label_name=train.label_name,
-        columns=bundle.columns_of(train.items) if train.modality == "table" else (),
-        source=sources.card(shipped.source) if shipped.source else None,
-        score=judged.scores[shipped.name],
-        gain=judged.gain,
-        baselines=baselines,
-        decisions=decisions,
-        candidates=candidates,
-        extra={"judged_by": judged.by, "seed": seed, "shots": shots},
-        fingerprint=train.fingerprint,
-        n=train.n,
-    )
-    return Result(
-        task=train,
-        metric=metric,
-        judged_by=judged.by,
-        chosen=Candidate(shipped.strategy, shipped.source, status="chosen"),
-        score=judged.scores[shipped.name],
-        majority=baselines["majority"],
-        scratch=baselines["scratch"],
-        gain=judged.gain,
-        transfer=Candidate(best.strategy, best.source) if best else None,
-        transfer_score=judged.scores[best.name] if best else None,
-        candidates=candidates,
-        decisions=decisions,
-        seconds=seconds,
-        seed=seed,
-        contents=contents,
-        skipped=skipped,
-    )
 
 
 def check(
