@@ -58,10 +58,8 @@ def ratio_interval(top: np.ndarray, bottom: np.ndarray, seed: int = 0) -> tuple[
 def write_result(name: str, result: dict[str, Any]) -> None:
     """Write a result as JSON with the command that made it, and show it."""
     RESULTS.mkdir(exist_ok=True)
-    result = {
-        "command": " ".join(["python", *map(os.path.relpath, sys.argv[:1]), *sys.argv[1:]]),
-        **result,
-    }
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv]
+    result = {"command": " ".join(["python", *words]), **result}
     text = json.dumps(result, indent=2)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     sys.stdout.write(text + "\n")
