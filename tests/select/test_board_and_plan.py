@@ -32,6 +32,11 @@ def test_a_strategy_without_a_source_for_the_modality_is_refused():
         select.plan("table", "classification", strategy="probe")
 
 
+def test_a_modality_without_a_source_of_its_own_needs_one_named():
+    with pytest.raises(OptionError, match="no source is at hand for audio"):
+        select.plan("audio", "classification", strategy="probe")
+
+
 def test_scratch_guesses_where_a_fold_leaves_it_nothing_to_learn_from():
     frame = pd.DataFrame({"x": [0] * 11 + [1], "label": ["a", "b"] * 6})
     result = hs.fit(frame, label="label")

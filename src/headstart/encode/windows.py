@@ -207,16 +207,16 @@ def _encode_window(
     known = store.get(hashes) if store is not None else {}
     for item, row in known.items():
         rows[numbers[item]] = row
-    todo = np.array([i for i, item in enumerate(hashes) if item not in known], dtype=np.intp)
+    absent = np.array([i for i, item in enumerate(hashes) if item not in known], dtype=np.intp)
     if known:
-        yield len(window) - int(times[todo].sum()), 0
-    chosen = firsts[todo]
+        yield len(window) - int(times[absent].sum()), 0
+    chosen = firsts[absent]
     made = encoder.encode([window[i] for i in chosen], [start + int(i) for i in chosen])
     with _Pending(store) as pending:
         for index, part in made:
-            rows[todo[index]] = part
-            pending.add([hashes[i] for i in todo[index]], part)
-            yield int(times[todo[index]].sum()), len(index)
+            rows[absent[index]] = part
+            pending.add([hashes[i] for i in absent[index]], part)
+            yield int(times[absent[index]].sum()), len(index)
     array[start : start + len(window)] = rows[inverse]
 
 

@@ -107,8 +107,6 @@ class Board:
             return Pick(None, False, (Decision("no transfer could be measured", failed),))
         choice = choose(runners, self.truth, self.metric, groups=self.groups, seed=self.seed)
         best = next(entry for entry in plan.transfers if entry.name == choice.name)
-        if SCRATCH.name not in self.predictions:
-            return Pick(best, True, choice.decisions)
         advice = guard(best.name, self.predictions, self.truth, self.metric)
         return Pick(best, advice.ship == "transfer", (*choice.decisions, advice.decision))
 

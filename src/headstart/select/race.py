@@ -15,7 +15,7 @@ import numpy as np
 from headstart import strategies
 from headstart.core.errors import HeadstartError
 from headstart.core.types import SILENT, AnyArray, IntArray, Kind, Modality, Reporter, subset
-from headstart.evaluate import Predictions
+from headstart.evaluate import Predictions, assemble
 
 # What a candidate may fail with on some data, and the race goes on without it.
 FAILURES = (HeadstartError, ValueError, ArithmeticError)
@@ -121,6 +121,8 @@ def race(
     for entry in entries:  # loads what it needs before the clock starts
         strategies.make(entry.strategy, kind=field.kind, modality=field.modality)
     total = len(entries) * len(folds)
+    sizes = [len(test) for _, test in folds]
+    places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1]) if sizes else []
     for position, entry in enumerate(entries):
         started = time.perf_counter()
         pieces: list[Predictions] = []
@@ -136,16 +138,7 @@ def race(
                 pieces.append(_held_out(Entry("majority"), field, train, test))
             done = position * len(folds) + number + 1
             reporter.progress("racing candidates", done, total, "fits")
-        predictions = concatenate(pieces) if pieces and len(pieces) == len(folds) else None
+        whole = bool(pieces) and len(pieces) == len(folds)
+        predictions = assemble(sum(sizes), zip(places, pieces, strict=True)) if whole else None
         outcomes.append(Outcome(entry, predictions, time.perf_counter() - started, failure))
     return outcomes
-
-
-def concatenate(pieces: Sequence[Predictions]) -> Predictions:
-    """Join predictions of several parts, one after another."""
-    labels = np.concatenate([piece.labels for piece in pieces])
-    first = pieces[0]
-    if first.probabilities is None:
-        return Predictions(labels=labels)
-    rows = [piece.probabilities for piece in pieces if piece.probabilities is not None]
-    return Predictions(labels=labels, probabilities=np.concatenate(rows), classes=first.classes)

@@ -16,6 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from headstart.core.types import AnyArray, FloatArray, IntArray, State
 from headstart.strategies.descriptors import DESCRIBE, Scale, fit_scale, images_of, in_batches
+from headstart.strategies.heads import softmax_rows
+from headstart.strategies.saved_classes import SavedClasses
 from headstart.strategies.softmax import probabilities
 from headstart.strategies.targets import labels_of, seed_of, targets_of
 from headstart.strategies.views import (
@@ -157,7 +159,7 @@ class _ScratchImage(BaseEstimator):
         return tags
 
 
-class ScratchImage(ClassifierMixin, _ScratchImage):
+class ScratchImage(SavedClasses, ClassifierMixin, _ScratchImage):
     """HOG, colours and pixels with logistic regression, or a small CNN: what the images prefer.
 
     Parameters
@@ -256,7 +258,7 @@ class ScratchImage(ClassifierMixin, _ScratchImage):
         for fold in self._judges(codes[rows], self.cv, seed):
             kept = np.setdiff1d(np.arange(len(codes)), rows[fold])
             model = train(images[kept], codes[kept], p.shape[1], seed=seed, flip=self.flip)
-            parts.append(_softmax(model.scores(images[rows[fold]])))
+            parts.append(softmax_rows(model.scores(images[rows[fold]])))
             held = np.concatenate([held, fold])
             truth, guess = codes[rows[held]], np.concatenate(parts)
             lead = (guess.argmax(1) == truth) * 1.0 - (p[held].argmax(1) == truth)
@@ -273,34 +275,7 @@ class ScratchImage(ClassifierMixin, _ScratchImage):
         if len(self.classes_) == 1:
             return np.ones((len(images_of(X)), 1))
         raw = self._raw(X)
-        return _softmax(raw) if self._network is not None else probabilities(raw)
-
-    def predict(self, X: Any) -> AnyArray:
-        """Return the likeliest class of each image."""
-        picked = self.predict_proba(X).argmax(axis=1)
-        result: AnyArray = self.classes_[picked]
-        return result
-
-    def to_state(self) -> State:
-        """Return what was learned as arrays and JSON."""
-        state = super().to_state()
-        state.meta["classes"] = self.classes_.tolist()
-        return state
-
-    @classmethod
-    def from_state(cls, state: State) -> ScratchImage:
-        """Rebuild a fitted estimator; it predicts bit-identically."""
-        self = cls(**state.meta["params"])
-        self.classes_ = np.array(state.meta["classes"])
-        self._restore(state)
-        return self
-
-
-def _softmax(raw: FloatArray) -> FloatArray:
-    """Probabilities of a network's outputs, one a class (also where there are two)."""
-    result: FloatArray = np.exp(raw - raw.max(axis=1, keepdims=True))
-    result /= result.sum(axis=1, keepdims=True)
-    return result
+        return softmax_rows(raw) if self._network is not None else probabilities(raw)
 
 
 class ScratchImageRegressor(RegressorMixin, _ScratchImage):

@@ -23,6 +23,7 @@ from headstart.strategies.columns import (
     learn,
     to_json,
 )
+from headstart.strategies.saved_classes import SavedClasses
 from headstart.strategies.softmax import probabilities
 from headstart.strategies.targets import labels_of, seed_of, targets_of
 from headstart.strategies.trees import Forest, export
@@ -239,7 +240,7 @@ def _tune_regression(
     return _Choice(*won, scores, note)
 
 
-class ScratchTable(ClassifierMixin, _ScratchTable):
+class ScratchTable(SavedClasses, ClassifierMixin, _ScratchTable):
     """Gradient boosting or logistic regression on a table, whichever cross-validation prefers.
 
     Parameters
@@ -304,26 +305,6 @@ class ScratchTable(ClassifierMixin, _ScratchTable):
         if len(self.classes_) == 1:
             return np.ones((len(as_frame(X)), 1))
         return probabilities(self._raw(X))
-
-    def predict(self, X: Any) -> AnyArray:
-        """Return the likeliest class of each row."""
-        picked = self.predict_proba(X).argmax(axis=1)
-        result: AnyArray = self.classes_[picked]
-        return result
-
-    def to_state(self) -> State:
-        """Return what was learned as arrays and JSON."""
-        state = super().to_state()
-        state.meta["classes"] = self.classes_.tolist()
-        return state
-
-    @classmethod
-    def from_state(cls, state: State) -> ScratchTable:
-        """Rebuild a fitted estimator; it predicts bit-identically."""
-        self = cls(**state.meta["params"])
-        self.classes_ = np.array(state.meta["classes"])
-        self._restore(state)
-        return self
 
 
 class ScratchTableRegressor(RegressorMixin, _ScratchTable):

@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.core.errors import DataError
-from headstart.core.types import AnyArray, FloatArray, State
+from headstart.core.types import FloatArray, State
 from headstart.strategies.ngrams import Analyser, Tfidf, fit_tfidf
+from headstart.strategies.saved_classes import SavedClasses
 from headstart.strategies.softmax import probabilities
 from headstart.strategies.targets import labels_of, seed_of, targets_of
 from headstart.strategies.views import (
@@ -137,7 +138,7 @@ class _ScratchText(BaseEstimator):
         return tags
 
 
-class ScratchText(ClassifierMixin, _ScratchText):
+class ScratchText(SavedClasses, ClassifierMixin, _ScratchText):
     """TF-IDF of word and character n-grams with logistic regression, tuned by cross-validation.
 
     Parameters
@@ -204,26 +205,6 @@ class ScratchText(ClassifierMixin, _ScratchText):
         if len(self.classes_) == 1:
             return np.ones((len(texts_of(X)), 1))
         return probabilities(self._scores(X))
-
-    def predict(self, X: Any) -> AnyArray:
-        """Return the likeliest class of each text."""
-        picked = self.predict_proba(X).argmax(axis=1)
-        result: AnyArray = self.classes_[picked]
-        return result
-
-    def to_state(self) -> State:
-        """Return what was learned as arrays and JSON."""
-        state = super().to_state()
-        state.meta["classes"] = self.classes_.tolist()
-        return state
-
-    @classmethod
-    def from_state(cls, state: State) -> ScratchText:
-        """Rebuild a fitted estimator; it predicts bit-identically."""
-        self = cls(**state.meta["params"])
-        self.classes_ = np.array(state.meta["classes"])
-        self._restore(state)
-        return self
 
 
 class ScratchTextRegressor(RegressorMixin, _ScratchText):
