@@ -1,0 +1,1 @@
+"""What the fine-tuning strategies share: parts of one training loop."""
