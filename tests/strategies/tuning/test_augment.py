@@ -145,6 +145,19 @@ def test_colours_change_as_their_definitions_say(place: int, low: float, high: f
         torch.testing.assert_close(found, towards + factor * (seen - towards), rtol=1e-4, atol=0.01)
 
 
+def test_colours_change_one_after_another() -> None:
+    seen = centre(photos(2), 24) * 0.2 + 80
+    luma = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    drawn = torch.full((2, augment._DRAWS), 0.5)
+    drawn[:, 7:10] = torch.tensor([0.8, 0.3, 0.9])  # 1.3, 0.8 and 1.4 times
+    grey = (seen * luma).sum(dim=1, keepdim=True)
+    known = grey + 1.4 * (seen - grey)
+    mean = (known * luma).sum(dim=1, keepdim=True).mean(dim=(2, 3), keepdim=True)
+    known = 1.3 * (mean + 0.8 * (known - mean))
+    found = Augment(strength=1.0)._recoloured(seen.clone(), drawn)
+    torch.testing.assert_close(found, known, rtol=1e-4, atol=0.01)
+
+
 def test_patches_are_erased_as_often_and_as_large_as_said() -> None:
     for strength in (0.0, 0.5, 1.0):
         seen = centre(photos(400, 40), 40)
