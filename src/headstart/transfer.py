@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,11 @@ def fit(
     strategy: str | Sequence[str] | None = None,
     shots: int | None = None,
     metric: str | None = None,
+    budget: str | float | None = None,
     seed: int = 0,
     allow_unreadable: float = 0.05,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     reporter: Reporter = SILENT,
 ) -> Result:
     """Find out whether transfer helps on this data, by how much, and return the better model.
@@ -72,10 +76,17 @@ def fit(
         Use only this many labels a class to train; the other labelled items then judge.
     metric : str, optional
         One of ``headstart.evaluate.METRICS``.
+    budget : str or float, optional
+        Time that tuning sources may take: ``"90s"``, ``"10m"``, ``"1.5h"`` or seconds; 10 minutes
+        by default. What would take longer is left out, unless it is named with ``strategy``.
     seed : int
         Same data, seed and versions: same numbers.
     allow_unreadable : float
         Share of unreadable items, 0 to 1, above which reading fails.
+    checkpoint : path, optional
+        A folder where training writes checkpoints, once a minute and when it is asked to stop.
+    resume : bool
+        Go on from the checkpoints of the same data, options and seed, to the same bits.
     reporter : Reporter
         Where progress and messages go.
 
@@ -104,6 +115,7 @@ def fit(
         )
 
     # Read the data, and set apart the part that judges.
+    time_left = select.seconds_of(budget)
     task = data_room.read(
         data,
         label=label,
@@ -123,13 +135,19 @@ def fit(
     # Say who takes part, and what counts.
     plan = select.plan(task.modality, task.kind, source=source, strategy=strategy)
     log.add(*plan.decisions)
+    plan = select.enough_labels(plan, train, named=strategy is not None)
+    log.add(*plan.decisions)
     metric = _metric(metric, task, log)
 
     # Turn the items into what the candidates see, once for all of them.
     field, judging = _encode(plan, train, judge, seed, reporter)
+    field = replace(
+        field, tuning={"checkpoint": checkpoint, "resume": resume, "reporter": reporter}
+    )
 
     # Race: every candidate predicts the same training items out of fold. Choose among them.
     folds = _folds(train, judge, seed, log)
+    plan, folds = _gate(plan, field, folds, judge is not None, time_left, strategy is not None, log)
     outcomes = select.race(plan.entries, field, folds, reporter=reporter)
     board = select.Board(outcomes, train, folds, metric=metric, seed=seed)
     pick = board.pick(plan)
@@ -138,11 +156,15 @@ def fit(
     # Judge on what did not choose, and let the guard have the last word.
     finalists = [entry for entry in (MAJORITY, SCRATCH, pick.best) if entry is not None]
     fitted = {entry.name: select.fit_one(entry, field) for entry in finalists}
+    for estimator in fitted.values():
+        log.add(*getattr(estimator, "decisions_", ()))
     if judge is None:
         judged = board.judged(plan, pick.best)
     else:
         found = {
-            entry.name: select.predict_one(fitted[entry.name], judging[entry.source], task.classes)
+            entry.name: select.predict_one(
+                fitted[entry.name], select.input_of(entry, judging, judge.items), task.classes
+            )
             for entry in finalists
         }
         judged = select.judge(found, pick.best, judge, metric=metric, seed=seed)
@@ -250,7 +272,9 @@ def _encode(
         if judge:
             judging[name] = encode.features(judge.items, backbone, reporter=reporter).array
     assert train.labels is not None
-    field = Field(inputs, train.labels, train.classes, train.kind, train.modality, seed)
+    field = Field(
+        inputs, train.labels, train.classes, train.kind, train.modality, seed, train.items
+    )
     return field, judging
 
 
@@ -289,6 +313,39 @@ def _folds(
         )
         return folds[:1]
     return folds
+
+
+def _gate(
+    plan: Plan,
+    field: Field,
+    folds: list[tuple[IntArray, IntArray]],
+    judged: bool,
+    budget: float,
+    named: bool,
+    log: _Log,
+) -> tuple[Plan, list[tuple[IntArray, IntArray]]]:
+    """Leave out what would take too long; where sources are tuned, let fewer folds choose."""
+    if not select.tuners(plan):
+        return plan, folds
+    few = folds[:1] if judged and len(field.labels) >= select.ONE_FOLD else folds
+    plan = select.affordable(
+        plan,
+        fits=len(few) + 1,
+        budget=budget,
+        named=named,
+        seconds=lambda entry: select.seconds_to_fit(entry, field),
+    )
+    log.add(*plan.decisions)
+    if len(few) == len(folds) or not select.tuners(plan):
+        return plan, folds
+    log.add(
+        Decision(
+            "a single held-out fifth chooses",
+            "tuning takes long, and the test part judges",
+            "without a strategy that tunes, five folds choose",
+        )
+    )
+    return plan, few
 
 
 def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, out_of_fold: bool) -> Entry:

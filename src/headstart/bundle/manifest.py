@@ -26,8 +26,9 @@ GOLDEN = "golden.json"
 GOLDEN_ARRAYS = "golden.safetensors"
 SOURCE = "source.safetensors"
 TOKENIZER = "tokenizer.json"
+TRAINING = "training.jsonl"
 REQUIRED = frozenset([MODEL, STATE, GOLDEN, GOLDEN_ARRAYS])
-OPTIONAL = frozenset([SOURCE, TOKENIZER])
+OPTIONAL = frozenset([SOURCE, TOKENIZER, TRAINING])
 MAX_MANIFEST = 1_000_000  # bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -41,6 +41,8 @@ class Bundle:
         None for a model that was not saved.
     reporter : Reporter
         Told when weights are fetched, and the progress of encoding.
+    training : tuple of dict
+        Loss and validation curves of a model that was tuned.
 
     Examples
     --------
@@ -61,9 +63,10 @@ class Bundle:
         backbone: Backbone | None = None,
         path: Path | None = None,
         reporter: Reporter = SILENT,
+        training: tuple[dict[str, Any], ...] = (),
     ) -> None:
         self.manifest, self.estimator, self.path = manifest, estimator, path
-        self.reporter = reporter
+        self.reporter, self.training = reporter, training
         self._golden, self._weights, self._tokenizer = golden, weights, tokenizer
         self._backbone = backbone
         self._proven = False
@@ -256,7 +259,7 @@ class Bundle:
         return Predictions(labels, self._outputs(inputs) if self.classes else None, self.classes)
 
     def backbone(self) -> Backbone:
-        """Return the source's backbone, loaded at first use and known to be the right one.
+        """Return the source's backbone, tuned if the strategy tunes; loaded at first use.
 
         Raises
         ------
@@ -266,13 +269,15 @@ class Bundle:
             The source is not installed and cannot be fetched.
         IntegrityError
             The source of that name has other weights.
+        BundleCorruptError
+            What was tuned is not of this source.
         """
         record = self.manifest.source
         if record is None:
             raise OptionError(f"strategy {self.manifest.strategy!r} uses no source")
         with self._lock:
             if self._backbone is None:
-                from headstart.bundle.origin import from_bundle, from_catalogue
+                from headstart.bundle.origin import from_bundle, from_catalogue, with_tuned
 
                 if record.standalone:
                     assert self._weights is not None
@@ -280,6 +285,7 @@ class Bundle:
                     self._weights = self._tokenizer = None
                 else:
                     self._backbone = from_catalogue(record, self.reporter)
+                self._backbone = with_tuned(self.estimator, self._backbone)
             return self._backbone
 
     def _inputs(self, items: Any, *, cache: bool = False) -> Any:

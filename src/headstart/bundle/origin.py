@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from headstart.bundle.manifest import SOURCE, SourceRecord
-from headstart.core.errors import BundleCorruptError, HeadstartError, IntegrityError
+from headstart.bundle.manifest import MODEL, SOURCE, SourceRecord
+from headstart.core.errors import BundleCorruptError, HeadstartError, IntegrityError, SourceError
 from headstart.core.types import AnyArray, Reporter
 
 if TYPE_CHECKING:
@@ -54,3 +54,21 @@ def from_catalogue(record: SourceRecord, reporter: Reporter) -> Backbone:
             hint="fit again, or use a model that was saved with --standalone",
         )
     return backbone
+
+
+def with_tuned(estimator: Any, backbone: Backbone) -> Backbone:
+    """Return a source with what the model's training changed in it; as it is if nothing was.
+
+    Raises
+    ------
+    BundleCorruptError
+        What was tuned is not of this source.
+    """
+    if not hasattr(estimator, "tuned"):
+        return backbone
+    from headstart.strategies.tuned import tuned_backbone
+
+    try:
+        return tuned_backbone(backbone, estimator.tuned, estimator.given)
+    except SourceError as error:
+        raise BundleCorruptError(str(error), where=MODEL) from error

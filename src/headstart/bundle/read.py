@@ -19,6 +19,7 @@ from headstart.bundle.manifest import (
     SOURCE,
     STATE,
     TOKENIZER,
+    TRAINING,
     Manifest,
     parse,
 )
@@ -107,7 +108,13 @@ def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle:
         tokenizer=_text(raw[TOKENIZER]) if TOKENIZER in raw else None,
         path=path,
         reporter=reporter,
+        training=_lines(raw[TRAINING]) if TRAINING in raw else (),
     )
+
+
+def _lines(raw: bytes) -> tuple[dict[str, Any], ...]:
+    """Read JSON Lines: an object a line."""
+    return tuple(from_json(line, TRAINING) for line in raw.splitlines())
 
 
 def _same_files(present: set[str], listed: set[str]) -> None:
@@ -140,7 +147,7 @@ def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
             where=MANIFEST,
             allowed=sorted(strategies.STRATEGIES),
         )
-    if (spec.input == "features") != (manifest.source is not None):
+    if spec.uses_source != (manifest.source is not None):
         raise BundleCorruptError("a source where the strategy uses none, or none", where=MANIFEST)
     _side(manifest)
     state = State(from_safetensors(arrays_raw, MODEL), from_json(meta_raw, STATE))

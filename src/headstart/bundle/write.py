@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -27,12 +28,14 @@ from headstart.bundle.manifest import (
     SOURCE,
     STATE,
     TOKENIZER,
+    TRAINING,
     FileRecord,
     Manifest,
     SourceRecord,
     dump,
 )
 from headstart.bundle.model import Bundle
+from headstart.bundle.origin import with_tuned
 from headstart.core.errors import BundleError, OptionError
 from headstart.core.types import SILENT, Reporter
 
@@ -143,20 +146,27 @@ def in_memory(contents: BundleContents, *, reporter: Reporter = SILENT) -> Bundl
     """
     estimator, backbone = _checked(contents), _backbone(contents)
     manifest = _manifest(contents, backbone, {})
-    return Bundle(manifest, estimator, None, backbone=backbone, reporter=reporter)
+    if backbone is not None:
+        backbone = with_tuned(estimator, backbone)
+    curves = tuple(contents.state.meta.get("history", ()))
+    return Bundle(manifest, estimator, None, backbone=backbone, reporter=reporter, training=curves)
 
 
 def _files(contents: BundleContents) -> dict[str, bytes]:
     """Return the bytes of each file of a bundle, the manifest last."""
     estimator, backbone = _checked(contents), _backbone(contents)
-    proof = _golden(contents, estimator, backbone)
+    proof = _golden(contents, estimator, backbone and with_tuned(estimator, backbone))
     said, arrays = golden.to_files(proof)
+    meta = dict(contents.state.meta)
+    curves = meta.pop("history", ())
     raw = {
         MODEL: to_safetensors(contents.state.arrays, MODEL),
-        STATE: to_json(plain(contents.state.meta, STATE)),
+        STATE: to_json(plain(meta, STATE)),
         GOLDEN: to_json(said),
         GOLDEN_ARRAYS: to_safetensors(arrays, GOLDEN_ARRAYS),
     }
+    if curves:
+        raw[TRAINING] = "".join(f"{json.dumps(row)}\n" for row in curves).encode()
     if contents.standalone and backbone is not None:
         raw[SOURCE] = to_safetensors(backbone.tensors(), SOURCE)
         if backbone.tokenizer is not None:
@@ -194,7 +204,7 @@ def _checked(contents: BundleContents) -> Any:
     estimator = strategies.open_state(
         contents.strategy, kind=contents.kind, modality=contents.modality, state=contents.state
     )
-    needs = strategies.STRATEGIES[contents.strategy].input == "features"
+    needs = strategies.STRATEGIES[contents.strategy].uses_source
     wrong = ""
     if needs != (contents.source is not None):
         wrong = f"strategy {contents.strategy!r} {'needs a' if needs else 'uses no'} source"
@@ -228,7 +238,7 @@ def _record(contents: BundleContents, backbone: Backbone | None) -> SourceRecord
 
 def _input(contents: BundleContents) -> dict[str, Any]:
     if contents.source is not None:
-        return dict(contents.source.input)
+        return dict(contents.source.input) | dict(contents.state.meta.get("given", {}))
     return {"side": contents.side} if contents.modality == "image" else {}
 
 

@@ -77,15 +77,17 @@ class ConsoleReporter:
             )
         self.console.print(line, markup=False, soft_wrap=True)
 
-    def progress(self, stage: str, done: int, total: int | None, unit: str = "items") -> None:
+    def progress(
+        self, stage: str, done: int, total: int | None, unit: str = "items", detail: str = ""
+    ) -> None:
         """Draw or move the bar of a stage."""
         if self.quiet or not self.console.is_terminal:
             return
         if self.bars is None:
             self.bars = self._start(unit)
         if stage not in self.tasks:
-            self.tasks[stage] = self.bars.add_task(stage, total=total, unit=unit)
-        self.bars.update(self.tasks[stage], completed=done, total=total)
+            self.tasks[stage] = self.bars.add_task(stage, total=total, unit=unit, detail="")
+        self.bars.update(self.tasks[stage], completed=done, total=total, detail=detail)
         if total is not None and done >= total:
             self._stop()
 
@@ -100,6 +102,7 @@ class ConsoleReporter:
             BarColumn(bar_width=28),
             *amount,
             TimeRemainingColumn(),
+            TextColumn("{task.fields[detail]}"),
             console=self.console,
             transient=True,
         )

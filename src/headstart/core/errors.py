@@ -16,7 +16,11 @@
     │   ├── BundleCorruptError  damaged or tampered with
     │   └── BundleVersionError  written by a newer headstart
     ├── NotFittedModelError     used before ``fit``
+    ├── OutOfMemoryError        not even the smallest batch fits into memory
     └── MissingExtraError       an optional dependency is not installed
+
+    KeyboardInterrupt
+    └── Interrupted             asked to stop by a signal, after a checkpoint was written
 
 An error says what is wrong, where (file and row), what was got, what is allowed, what to do next.
 """
@@ -177,3 +181,25 @@ class MissingExtraError(HeadstartError):
             f"{purpose} needs the package {package!r}, which is not installed",
             hint=f"pip install 'headstart[{extra}]'",
         )
+
+
+class OutOfMemoryError(HeadstartError):
+    """Not even the smallest batch fits into memory."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked to stop; what was done until then is in a checkpoint.
+
+    No ``Exception``: whoever goes on after a candidate has failed must not go on after this.
+
+    Parameters
+    ----------
+    number : int
+        Of the signal.
+    checkpoint : str
+        Where the checkpoint is; empty where nothing had to be kept.
+    """
+
+    def __init__(self, number: int, checkpoint: str = "") -> None:
+        self.number, self.checkpoint = number, checkpoint
+        super().__init__(f"stopped by signal {number}")

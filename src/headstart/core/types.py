@@ -204,8 +204,13 @@ class Reporter(Protocol):
     def say(self, text: str) -> None:
         """Say one line to the user."""
 
-    def progress(self, stage: str, done: int, total: int | None, unit: str = "items") -> None:
-        """Report that ``done`` of ``total`` units of a stage are complete (total None: unknown)."""
+    def progress(
+        self, stage: str, done: int, total: int | None, unit: str = "items", detail: str = ""
+    ) -> None:
+        """Report that ``done`` of ``total`` units of a stage are complete (total None: unknown).
+
+        ``detail`` is what else is worth knowing now, as the loss.
+        """
 
 
 class SilentReporter:
@@ -214,7 +219,9 @@ class SilentReporter:
     def say(self, text: str) -> None:
         """Drop the line."""
 
-    def progress(self, stage: str, done: int, total: int | None, unit: str = "items") -> None:
+    def progress(
+        self, stage: str, done: int, total: int | None, unit: str = "items", detail: str = ""
+    ) -> None:
         """Drop the report."""
 
 

@@ -180,7 +180,11 @@ class Prepare:
     def normalise(self, pixels: Sequence[AnyArray]) -> Tensor:
         """Return (side, side, 3) uint8 images as float32 (n, 3, side, side), channels last."""
         stack = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
-        return stack.to(torch.float32).mul_(self._scale).add_(self._shift)
+        return self.normalise_tensor(stack.to(torch.float32))
+
+    def normalise_tensor(self, images: Tensor) -> Tensor:
+        """Normalise float32 images (n, 3, side, side) of 0 to 255, in place."""
+        return images.mul_(self._scale).add_(self._shift)
 
 
 def _candidates(precision: str, reporter: Reporter) -> Iterator[tuple[torch.dtype, float]]:

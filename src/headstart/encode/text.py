@@ -110,8 +110,7 @@ class TextEncoder:
             )
 
     def _tokenise(self, items: Sequence[str]) -> list[list[int]]:
-        texts = [self._prefix + text.encode("utf-8", "replace").decode() for text in items]
-        encodings = self._tokenizer.encode_batch_fast(texts)
+        encodings = self._tokenizer.encode_batch_fast(_prefixed(items, self._prefix))
         self._cut += sum(bool(encoding.overflowing) for encoding in encodings)
         return [encoding.ids for encoding in encodings]
 
@@ -161,6 +160,28 @@ class TextEncoder:
         groups = [torch.tensor([encoding.ids]) for encoding in encodings]
         with torch.inference_mode():
             return devices.worst_cosine(candidate(groups), plain(groups))
+
+
+def token_ids(items: Sequence[str], backbone: Backbone) -> tuple[list[list[int]], Tokenizer]:
+    """Return the token ids of texts as the backbone reads them (prefixed, cut), and how.
+
+    Parameters
+    ----------
+    items : sequence of str, length n
+    backbone : Backbone
+
+    Raises
+    ------
+    SourceError
+        The backbone has no tokenizer.
+    """
+    tokenizer = _ready(backbone, int(backbone.card.input["max_tokens"]))
+    texts = _prefixed(items, str(backbone.card.input.get("prefix") or ""))
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)], tokenizer
+
+
+def _prefixed(items: Sequence[str], prefix: str) -> list[str]:
+    return [prefix + text.encode("utf-8", "replace").decode() for text in items]
 
 
 def _ready(backbone: Backbone, limit: int) -> Tokenizer:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from headstart.select.board import Board, Judged, Pick, judge
 from headstart.select.choose import Choice, choose
 from headstart.select.corrected import Corrected, corrected
+from headstart.select.gate import ONE_FOLD, affordable, enough_labels, seconds_of, tuners
 from headstart.select.guard import Guarded, guard, veto
 from headstart.select.plan import BASELINES, MAJORITY, SCRATCH, Plan, plan
-from headstart.select.race import Entry, Field, Outcome, fit_one, predict_one, race
+from headstart.select.race import (
+    Entry,
+    Field,
+    Outcome,
+    fit_one,
+    input_of,
+    predict_one,
+    race,
+    seconds_to_fit,
+)
 
 __all__ = [
     "BASELINES",
     "MAJORITY",
+    "ONE_FOLD",
     "SCRATCH",
     "Board",
     "Choice",
@@ -23,13 +34,19 @@ __all__ = [
     "Outcome",
     "Pick",
     "Plan",
+    "affordable",
     "choose",
     "corrected",
+    "enough_labels",
     "fit_one",
     "guard",
+    "input_of",
     "judge",
     "plan",
     "predict_one",
     "race",
+    "seconds_of",
+    "seconds_to_fit",
+    "tuners",
     "veto",
 ]

@@ -15,6 +15,8 @@ MAJORITY = Entry("majority")
 SCRATCH = Entry("scratch")
 BASELINES = (MAJORITY, SCRATCH)
 FEW_LABELS_DEFAULT = "probe"
+TUNED_DEFAULT = "lp-ft"
+"""The one strategy that tunes the source and takes part without being named."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def plan(
                 where="--strategy",
                 allowed=fit_for,
             )
-    wanted = [name for name in named or fit_for if STRATEGIES[name].uses_source]
+    usual = [name for name in fit_for if not STRATEGIES[name].tunes or name == TUNED_DEFAULT]
+    wanted = [name for name in named or usual if STRATEGIES[name].uses_source]
     decisions: list[Decision] = []
     if named and not wanted:
         if source is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,10 @@ class Field:
         Empty for regression.
     kind, modality : str
     seed : int
+    items : sequence of length n
+        What strategies that tune a source take; the inputs of None by default.
+    tuning : mapping
+        Parameters that all of those share: ``checkpoint``, ``resume``, ``reporter``.
     """
 
     inputs: Mapping[str | None, Any]
@@ -64,17 +68,43 @@ class Field:
     kind: Kind
     modality: Modality
     seed: int
+    items: Any = None
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, entry: Entry) -> Any:
+        """Return what a candidate takes: features of its source, or the items."""
+        return input_of(entry, self.inputs, self.items)
+
+
+def input_of(entry: Entry, inputs: Mapping[str | None, Any], items: Any) -> Any:
+    """Return what a candidate takes, of the inputs by source and the items themselves."""
+    if strategies.STRATEGIES[entry.strategy].tunes and items is not None:
+        return items
+    return inputs[entry.source]
 
 
 def fit_one(entry: Entry, field: Field, index: IntArray | None = None) -> Any:
     """Fit a candidate on the items at ``index`` (all by default) and return the estimator."""
-    inputs, labels = field.inputs[entry.source], field.labels
+    inputs, labels = field.of(entry), field.labels
     if index is not None:
         inputs, labels = subset(inputs, index), labels[index]
-    estimator = strategies.make(
-        entry.strategy, kind=field.kind, modality=field.modality, random_state=field.seed
+    return _made(entry, field).fit(inputs, labels)
+
+
+def seconds_to_fit(entry: Entry, field: Field) -> float:
+    """Return about how many seconds one fit of a candidate takes that tunes its source."""
+    seconds: float = _made(entry, field).seconds_to_fit(field.of(entry), field.labels)
+    return seconds
+
+
+def _made(entry: Entry, field: Field) -> Any:
+    """Return the unfitted estimator of a candidate."""
+    given: dict[str, Any] = {}
+    if strategies.STRATEGIES[entry.strategy].tunes:
+        given = {"source": entry.source, **field.tuning}
+    return strategies.make(
+        entry.strategy, kind=field.kind, modality=field.modality, random_state=field.seed, **given
     )
-    return estimator.fit(inputs, labels)
 
 
 def predict_one(estimator: Any, inputs: Any, classes: tuple[str, ...]) -> Predictions:
@@ -93,7 +123,7 @@ def predict_one(estimator: Any, inputs: Any, classes: tuple[str, ...]) -> Predic
 def _held_out(entry: Entry, field: Field, train: IntArray, test: IntArray) -> Predictions:
     """Fit on the items of ``train``, predict those of ``test``."""
     estimator = fit_one(entry, field, train)
-    return predict_one(estimator, subset(field.inputs[entry.source], test), field.classes)
+    return predict_one(estimator, subset(field.of(entry), test), field.classes)
 
 
 def race(

@@ -51,6 +51,11 @@ class StrategySpec:
     classes: Mapping[Kind | tuple[Modality, Kind], str] = field(default_factory=dict)
     heads: Mapping[Kind, str] = field(default_factory=dict)
 
+    @property
+    def tunes(self) -> bool:
+        """Whether the weights of the source change: it takes items, and a source."""
+        return self.uses_source and self.input == "items"
+
     def path(self, kind: Kind, modality: Modality) -> str | None:
         """Return ``"module:Class"`` for a kind of task and a modality; None if it has none."""
         if modality not in self.modalities:
@@ -60,6 +65,20 @@ class StrategySpec:
     def supports(self, kind: Kind, modality: Modality) -> bool:
         """Say whether the strategy can do this kind of task on this modality."""
         return self.path(kind, modality) is not None
+
+
+def _tuned(name: str, summary: str, paper: str, cls: str) -> StrategySpec:
+    """Return the spec of a strategy that tunes the source itself."""
+    return StrategySpec(
+        name,
+        summary,
+        "items",
+        ("image", "text"),
+        True,
+        paper,
+        {"classification": f"finetune:{cls}", "regression": f"finetune:{cls}Regressor"},
+        {"classification": "heads:TunedHead", "regression": "heads:TunedRegressorHead"},
+    )
 
 
 _SPECS = (
@@ -115,6 +134,42 @@ _SPECS = (
         True,
         "SimpleShot: Wang et al., arXiv:1911.04623 (2019)",
         {"classification": "prototypes:Prototypes"},
+    ),
+    _tuned(
+        "finetune",
+        "all layers of the source, at small rates",
+        "Howard & Ruder, ACL 2018",
+        "FineTune",
+    ),
+    _tuned(
+        "partial",
+        "the last blocks of the source; the frozen ones are cached",
+        "Yosinski et al., NeurIPS 2014",
+        "Partial",
+    ),
+    _tuned(
+        "gradual",
+        "all layers, unfrozen from the last to the first",
+        "ULMFiT: Howard & Ruder, ACL 2018",
+        "Gradual",
+    ),
+    _tuned(
+        "lp-ft",
+        "the probe's solution first, then all layers",
+        "Kumar et al., ICLR 2022",
+        "LPFT",
+    ),
+    _tuned(
+        "lora",
+        "low-rank changes of the layers",
+        "Hu et al., ICLR 2022",
+        "LoRA",
+    ),
+    _tuned(
+        "bitfit",
+        "the biases alone",
+        "Ben Zaken et al., ACL 2022",
+        "BitFit",
     ),
 )
 

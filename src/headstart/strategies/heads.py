@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from headstart.core.types import AnyArray, FloatArray, State
+from headstart.strategies.tuned import split_state
 
 
 def softmax_rows(scores: FloatArray) -> FloatArray:
@@ -75,3 +76,64 @@ class LinearRegressorHead:
     def from_state(cls, state: State) -> Self:
         """Open what ``LinearProbeRegressor.to_state`` returned."""
         return cls(state.arrays["coef"], float(state.meta["intercept"]))
+
+
+class TunedHead(LinearHead):
+    """A linear head for classes, and what was tuned in the source below it.
+
+    Parameters
+    ----------
+    coef, intercept, classes
+        As for :class:`LinearHead`.
+    tuned : dict of str to ndarray
+        See :func:`headstart.strategies.tuned.tuned_backbone`.
+    given : dict
+        What differs in the source's input.
+    """
+
+    def __init__(
+        self,
+        coef: FloatArray,
+        intercept: FloatArray,
+        classes: AnyArray,
+        tuned: dict[str, AnyArray],
+        given: dict[str, Any],
+    ) -> None:
+        super().__init__(coef, intercept, classes)
+        self.tuned, self.given = tuned, given
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Open what the ``to_state`` of a fine-tuned classifier returned."""
+        classes = np.array(state.meta["classes"], dtype=np.dtype(state.meta["classes_dtype"]))
+        tuned, given = split_state(state.arrays), dict(state.meta["given"])
+        return cls(state.arrays["coef"], state.arrays["intercept"], classes, tuned, given)
+
+
+class TunedRegressorHead(LinearRegressorHead):
+    """A linear head for numbers, and what was tuned in the source below it.
+
+    Parameters
+    ----------
+    coef, intercept
+        As for :class:`LinearRegressorHead`.
+    tuned, given
+        As for :class:`TunedHead`.
+    """
+
+    def __init__(
+        self,
+        coef: FloatArray,
+        intercept: float,
+        tuned: dict[str, AnyArray],
+        given: dict[str, Any],
+    ) -> None:
+        super().__init__(coef, intercept)
+        self.tuned, self.given = tuned, given
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Open what the ``to_state`` of a fine-tuned regressor returned."""
+        tuned, given = split_state(state.arrays), dict(state.meta["given"])
+        coef, intercept = state.arrays["coef"], state.arrays["intercept"]
+        return cls(coef[:, 0], float(intercept[0]), tuned, given)

@@ -1,0 +1,156 @@
+"""The gate before the race: which candidates that tune a source are worth their time here.
+
+Frozen features win with few labels and tuning with more; tuning costs minutes where they cost
+seconds. What is left out is said, with the reason and how to have it all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from headstart.core.errors import OptionError
+from headstart.core.types import Decision, Modality, Task
+from headstart.select.plan import Plan
+from headstart.select.race import Entry
+from headstart.strategies import STRATEGIES
+
+FEWEST: dict[Modality, int] = {"text": 20, "image": 10}
+"""Labels a class below which a source is not tuned; from ``benchmarks/results/tuning.md``."""
+FEWEST_NUMBERS = 200
+"""Labels below which a source is not tuned to predict numbers."""
+ONE_FOLD = 500
+"""Training items from which one held-out fifth chooses, where a test part judges."""
+DEFAULT_BUDGET = 600.0
+"""Seconds that tuning may take where the user names none."""
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds_of(budget: str | float | None) -> float:
+    """Return a budget in seconds.
+
+    Parameters
+    ----------
+    budget : str, float or None
+        As ``90s``, ``10m``, ``1.5h``, or a number of seconds; None: 10 minutes.
+
+    Raises
+    ------
+    OptionError
+        It is none of these, or not positive.
+
+    Examples
+    --------
+    >>> seconds_of("1.5h")
+    5400.0
+    """
+    if budget is None:
+        return DEFAULT_BUDGET
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([smh]?)\s*", str(budget))
+    value = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
+    if not value > 0:
+        raise OptionError(
+            "not a length of time", where="--budget", got=budget, allowed="as 90s, 10m or 1.5h"
+        )
+    return value
+
+
+def tuners(plan: Plan) -> list[Entry]:
+    """Return the candidates of a plan that tune their source."""
+    return [entry for entry in plan.transfers if STRATEGIES[entry.strategy].tunes]
+
+
+def enough_labels(plan: Plan, train: Task, *, named: bool) -> Plan:
+    """Return the plan without candidates that tune a source on too few labels.
+
+    Parameters
+    ----------
+    plan : Plan
+    train : Task
+    named : bool
+        Whether the user named the strategies: then all stay.
+
+    Returns
+    -------
+    Plan
+        Its ``decisions`` are those made here.
+    """
+    few = "" if named else _too_few(train)
+    decisions = [
+        Decision(
+            f"{entry.strategy} left out",
+            f"{few}; frozen features win there",
+            f"--strategy {entry.strategy} forces it",
+        )
+        for entry in tuners(plan)
+        if few
+    ]
+    left = tuple(e for e in plan.transfers if not (few and e in tuners(plan)))
+    return replace(plan, transfers=left, decisions=tuple(decisions))
+
+
+def affordable(
+    plan: Plan, *, fits: int, budget: float, named: bool, seconds: Callable[[Entry], float]
+) -> Plan:
+    """Return the plan without candidates that would take longer than there is time.
+
+    Parameters
+    ----------
+    plan : Plan
+    fits : int
+        How often each candidate will be fitted.
+    budget : float
+        Seconds that all of them may take together.
+    named : bool
+        Whether the user named the strategies: then all stay, and the time is told.
+    seconds : callable
+        Estimates the seconds of one fit of a candidate.
+
+    Returns
+    -------
+    Plan
+        Its ``decisions`` are those made here.
+    """
+    transfers, decisions = list(plan.transfers), []
+    for entry in tuners(plan):
+        needed = fits * seconds(entry)
+        if needed > budget and not named:
+            transfers.remove(entry)
+            decisions.append(
+                Decision(
+                    f"{entry.strategy} left out",
+                    f"it would take about {_time(needed)}, and there are {_time(budget)}",
+                    f"--budget {_round_up(needed)}m, or --strategy {entry.strategy}",
+                )
+            )
+            continue
+        budget -= needed
+        decisions.append(
+            Decision(
+                f"{entry.strategy} tunes {entry.source}",
+                f"about {_time(needed)} in all",
+                "" if named else "--strategy probe leaves it out",
+            )
+        )
+    return replace(plan, transfers=tuple(transfers), decisions=tuple(decisions))
+
+
+def _too_few(train: Task) -> str:
+    """Say how few labels there are, if too few; else the empty text."""
+    assert train.labels is not None
+    if train.kind == "regression":
+        return f"{train.n} labels" if train.n < FEWEST_NUMBERS else ""
+    each = int(np.median(np.unique(train.labels, return_counts=True)[1]))
+    least = FEWEST.get(train.modality, FEWEST_NUMBERS)
+    return f"{each} labels a class, below {least}" if each < least else ""
+
+
+def _time(seconds: float) -> str:
+    return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def _round_up(seconds: float) -> int:
+    return int(np.ceil(1.2 * seconds / 60))

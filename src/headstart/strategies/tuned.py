@@ -1,0 +1,115 @@
+"""A tuned source as data: what training changed in a backbone, and how to put it back."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.core.errors import SourceError
+from headstart.core.types import AnyArray
+
+if TYPE_CHECKING:
+    from headstart.sources.backbone import Backbone
+
+PREFIX = "tuned."
+
+
+def tuned_backbone(
+    base: Backbone, changed: Mapping[str, AnyArray], given: Mapping[str, Any]
+) -> Backbone:
+    """Return a copy of a source's backbone with what training changed put into it.
+
+    Parameters
+    ----------
+    base : Backbone
+        As it came; it is not changed.
+    changed : mapping of str to ndarray
+        Tensors by the backbone's own names; or some rows of one, ``rows.NAME``, together with
+        which rows they are, ``index.NAME``.
+    given : mapping
+        What differs in the card's ``input``, as the ``size`` of images.
+
+    Raises
+    ------
+    SourceError
+        The tensors are none of this source.
+    """
+    import torch
+
+    tokenizer, base.tokenizer = base.tokenizer, None
+    try:
+        made = copy.deepcopy(base)
+    finally:
+        base.tokenizer = tokenizer
+    made.tokenizer = tokenizer
+    own = dict(made.named_parameters()) | dict(made.named_buffers())
+    with torch.no_grad():
+        for key, array in changed.items():
+            kind, _, rest = key.partition(".")
+            if kind == "index":
+                continue
+            name = rest if kind == "rows" else key
+            target = own.get(name)
+            value = torch.from_numpy(np.ascontiguousarray(array))
+            if target is not None and kind == "rows":
+                rows = _rows(changed, name, array, len(target))
+                if target.shape[1:] == value.shape[1:]:
+                    target[rows] = value
+                    continue
+            elif target is not None and target.shape == value.shape:
+                target.copy_(value)
+                continue
+            raise SourceError(
+                "the tuned weights are not those of this source",
+                where=base.card.name,
+                got=f"{name} {tuple(array.shape)}",
+                allowed="none" if target is None else str(tuple(target.shape)),
+            )
+    made.card = replace(base.card, input=dict(base.card.input) | dict(given))
+    made.weights_sha256 = _identity(base.weights_sha256, changed)
+    return made.eval()
+
+
+def _rows(changed: Mapping[str, AnyArray], name: str, array: AnyArray, n: int) -> Any:
+    """Return which rows of a tensor of n rows an array holds.
+
+    Raises
+    ------
+    SourceError
+        They are not said, or not among the n.
+    """
+    import torch
+
+    rows = changed.get(f"index.{name}")
+    if (
+        rows is None
+        or rows.shape != array.shape[:1]
+        or rows.dtype.kind != "i"
+        or (len(rows) and not (rows.min() >= 0 and rows.max() < n))
+    ):
+        raise SourceError("it is not said which rows were tuned", where=f"index.{name}")
+    return torch.from_numpy(np.ascontiguousarray(rows))
+
+
+def _identity(base: str, changed: Mapping[str, AnyArray]) -> str:
+    """Return what the tuned weights are known by, for caches."""
+    digest = sha256(base.encode())
+    for name in sorted(changed):
+        array = np.ascontiguousarray(changed[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes() if array.ndim == 0 else array.data)
+    return digest.hexdigest()
+
+
+def split_state(arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """Return the tuned tensors among the arrays of a saved state, by the backbone's names."""
+    return {
+        name.removeprefix(PREFIX): array
+        for name, array in arrays.items()
+        if name.startswith(PREFIX)
+    }

@@ -1,0 +1,89 @@
+"""Checkpoints: one file of safetensors, replaced whole, that says what run it belongs to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.core.types import AnyArray, Reporter
+
+_FIELD = "headstart"
+
+
+class Checkpoint:
+    """Where a run keeps how far it has come.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when something is saved.
+    key : str
+        Identifies the run: data, labels, settings, source and seed. Another run never reads it.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.path = folder / f"{key}.safetensors"
+        self.key = key
+
+    def save(self, arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> None:
+        """Write arrays and what JSON can hold; killed at any moment, the old file stays whole."""
+        from safetensors.numpy import save
+
+        told = json.dumps({"key": self.key, "digest": _digest(arrays, meta), "meta": dict(meta)})
+        raw = save(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, {_FIELD: told}
+        )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=self.path.parent, prefix=".checkpoint-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(part).replace(self.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(part).unlink()
+            raise
+
+    def load(self, reporter: Reporter) -> tuple[dict[str, AnyArray], dict[str, Any]] | None:
+        """Return what was saved; None where there is nothing, or, said aloud, nothing sound."""
+        from safetensors import SafetensorError, safe_open
+
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                told = json.loads((file.metadata() or {})[_FIELD])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            sound = told["key"] == self.key and told["digest"] == _digest(arrays, told["meta"])
+            meta = told["meta"]
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError):
+            sound = False
+        if not sound:
+            reporter.say(f"The checkpoint {self.path} is damaged: this fit starts anew.")
+            return None
+        return arrays, meta
+
+    def remove(self) -> None:
+        """Remove the file, and its folder where nothing else is in it."""
+        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.parent.rmdir()
+
+
+def _digest(arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> str:
+    digest = blake2b(json.dumps(dict(meta), sort_keys=True).encode(), digest_size=16)
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes() if array.ndim == 0 else array.data)
+    return digest.hexdigest()

@@ -1,0 +1,110 @@
+"""How much memory training takes, found out before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstart.core.errors import OutOfMemoryError
+from headstart.strategies.tuning.items import Items, moved
+from headstart.strategies.tuning.network import Network
+from headstart.strategies.tuning.objective import out_of_memory
+
+CPU_ACTIVATIONS = 1_000_000_000  # bytes that the activations of a piece of a batch may take
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that training takes.
+
+    Parameters
+    ----------
+    weights : int
+        Of the whole network.
+    optimiser : int
+        Gradients, both moments, the start and the best weights.
+    activations : int
+        Of one piece of a batch, kept for the backward pass.
+    micro : int
+        Items of such a piece.
+    """
+
+    weights: int
+    optimiser: int
+    activations: int
+    micro: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.optimiser + self.activations
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        parts = [
+            f"weights {self.weights / 1e9:.2f}",
+            f"optimiser {self.optimiser / 1e9:.2f}",
+            f"activations of {self.micro} items {self.activations / 1e9:.2f}",
+        ]
+        return f"about {self.total / 1e9:.2f} GB ({', '.join(parts)})"
+
+
+def memory_of(
+    network: Network, items: Items, *, batch: int, copies: int, device: torch.device
+) -> Memory:
+    """Return what training takes, measured on the largest item.
+
+    Parameters
+    ----------
+    network : Network
+        Prepared, on the device.
+    items : Items
+    batch : int
+        Items of a batch; a piece is as many of them as fit the activations' share.
+    copies : int
+        Float32 copies of what trains: gradient, two moments, start, best.
+    device : torch.device
+    """
+    weights = sum(t.numel() * t.element_size() for t in (*network.parameters(), *network.buffers()))
+    trained = sum(t.numel() for t in network.named_trained().values())
+    largest = int(items.sizes.argmax())
+    one, two = (
+        _activations(network, moved(items.load(np.full(n, largest), 0, None), device), items.first)
+        for n in (1, 2)
+    )
+    each, fixed = max(1, two - one), max(0, 2 * one - two)
+    allowed = CPU_ACTIVATIONS
+    if device.type == "cuda":
+        allowed = int(0.6 * torch.cuda.mem_get_info(device)[0])
+    micro = int(min(max(1, (allowed - fixed) // each), batch))
+    return Memory(weights, 4 * copies * trained, fixed + each * micro, micro)
+
+
+def _activations(network: Network, batch: Any, first: int) -> int:
+    """Return the bytes that a forward pass keeps for the backward pass, weights left out."""
+    own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            features, outputs = network(batch, first)
+            del features, outputs
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            "not even one item fits into memory",
+            where=network.backbone.card.name,
+            hint="a smaller source, fewer blocks (depth), or shorter texts",
+        ) from error
+    return sum(kept.values())

@@ -1,0 +1,268 @@
+"""A backbone with a head on it: which of its parameters train, and what has changed since."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrize
+
+from headstart.core.errors import OptionError
+from headstart.core.types import AnyArray, FloatArray, IntArray
+from headstart.sources.backbone import Backbone
+from headstart.strategies.tuning import lora
+from headstart.strategies.tuning.settings import Settings
+
+_NORMS = (nn.modules.batchnorm._BatchNorm,)
+
+
+class RowEmbedding(nn.Module):
+    """An embedding of which only some rows are kept: those of the tokens that occur.
+
+    The rows of tokens that do not occur get no gradient, so without weight decay on them nothing
+    is lost; the optimiser's work and memory shrink from the vocabulary to what is used of it.
+
+    Parameters
+    ----------
+    full : nn.Embedding
+    used : ndarray of int
+        The ids that may be looked up, sorted.
+    """
+
+    lookup: Tensor
+
+    def __init__(self, full: nn.Embedding, used: IntArray) -> None:
+        super().__init__()
+        self.full = (full,)  # in a tuple: its parameters are not this module's
+        self.used = torch.from_numpy(np.asarray(used, dtype=np.int64))
+        self.weight = nn.Parameter(full.weight.detach()[self.used].clone())
+        lookup = torch.full((full.num_embeddings,), -1, dtype=torch.int64)
+        lookup[self.used] = torch.arange(len(used))
+        self.register_buffer("lookup", lookup, persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the rows of ids (n, t) as (n, t, width)."""
+        return functional.embedding(self.lookup[ids], self.weight)
+
+
+class Network(nn.Module):
+    """A backbone and a linear head on its standardised features.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Changed in place by training.
+    outputs : int
+    mean : ndarray of shape (dim,)
+    scale : float
+        The head sees ``(features - mean) / scale``, so that one rate suits every source.
+    """
+
+    mean: Tensor
+
+    def __init__(self, backbone: Backbone, outputs: int, mean: FloatArray, scale: float) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(len(mean), outputs)
+        self.register_buffer("mean", torch.tensor(np.asarray(mean, dtype=np.float32)))
+        self.scale = float(scale)
+        self.first_trained = 0
+        with torch.no_grad():
+            self.head.weight.zero_()
+            self.head.bias.zero_()
+
+    @property
+    def n_blocks(self) -> int:
+        """How many blocks the backbone has."""
+        return len(self.backbone.blocks)
+
+    def start_head(self, coef: FloatArray, intercept: FloatArray) -> None:
+        """Let the head be a linear model on raw features: coef (dim, k) and intercept (k,)."""
+        weight = torch.tensor(np.asarray(coef, dtype=np.float64).T)
+        bias = torch.tensor(np.asarray(intercept, dtype=np.float64))
+        with torch.no_grad():
+            self.head.weight.copy_(weight * self.scale)
+            self.head.bias.copy_(bias + weight @ self.mean.double().to(weight.device))
+
+    def linear(self) -> tuple[FloatArray, FloatArray]:
+        """Return the head as coef (dim, k) and intercept (k,) on raw features, float64."""
+        weight = self.head.weight.detach().cpu().double() / self.scale
+        bias = self.head.bias.detach().cpu().double() - weight @ self.mean.cpu().double()
+        return np.ascontiguousarray(weight.T.numpy()), bias.numpy()
+
+    def run_prefix(self, batch: Any, stop: int) -> Any:
+        """Return the state after the first ``stop`` blocks, without gradients."""
+        with torch.no_grad():
+            state = self.backbone.start(batch)
+            for block in self.backbone.blocks[:stop]:
+                state = block(state)
+        return state
+
+    def forward(self, batch: Any, first: int = 0) -> tuple[Tensor, Tensor]:
+        """Return features (n, dim) and outputs (n, k), both float32.
+
+        Parameters
+        ----------
+        batch
+            What ``backbone.start`` takes, or the state before block ``first``.
+        first : int
+        """
+        frozen = self.first_trained
+        state = batch
+        if first == 0:
+            state = self.run_prefix(batch, frozen) if frozen else self.backbone.start(batch)
+            first = frozen
+        for block in self.backbone.blocks[first:]:
+            state = block(state)
+        features = self.backbone.pool(state).float()
+        return features, self.head((features - self.mean) / self.scale)
+
+    def prepare(self, settings: Settings, used: IntArray | None, generator: torch.Generator) -> int:
+        """Say what trains, as the settings ask; return the first block that may.
+
+        Parameters
+        ----------
+        settings : Settings
+        used : ndarray of int or None
+            Token ids that occur, where the items are texts.
+        generator : torch.Generator
+            Draws LoRA's start.
+
+        Raises
+        ------
+        OptionError
+            There are fewer blocks than shall train.
+        """
+        depth = self.n_blocks if settings.depth is None else settings.depth
+        if not 0 <= depth <= self.n_blocks:
+            raise OptionError(
+                "the source has not so many blocks",
+                where="depth",
+                got=depth,
+                allowed=f"0 to {self.n_blocks}",
+            )
+        first = self.n_blocks - depth
+        for parameter in self.backbone.parameters():
+            parameter.requires_grad_(False)
+        for block in self.backbone.blocks[first:]:
+            if settings.train == "lora":
+                if _adaptable(block):
+                    lora.adapt(block, rank=settings.rank, alpha=settings.alpha, generator=generator)
+                continue
+            for name, parameter in block.named_parameters():
+                if settings.train == "all" or name.rpartition(".")[2] == "bias":
+                    parameter.requires_grad_(True)
+        if settings.train == "all" and first == 0 and used is not None:
+            self._keep_rows(used)
+        if settings.dropout is not None:
+            for module in self.backbone.blocks[first:].modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = settings.dropout
+        self._trainable = [
+            [p for p in block.parameters() if p.requires_grad] for block in self.backbone.blocks
+        ]
+        self._batch_norm = settings.batch_norm
+        self.train_from(first)
+        return first
+
+    def _keep_rows(self, used: IntArray) -> None:
+        """Put the rows in use in the place of the word embedding."""
+        tables = [
+            (parent, name, child)
+            for parent in self.backbone.blocks[0].modules()
+            for name, child in parent.named_children()
+            if isinstance(child, nn.Embedding) and child.num_embeddings > 4 * len(used)
+        ]
+        tokenizer = self.backbone.tokenizer
+        words = tokenizer.get_vocab_size() if tokenizer is not None else 0
+        for parent, name, child in tables:
+            if child.num_embeddings >= words and child.weight.requires_grad:
+                child.weight.requires_grad_(False)
+                setattr(parent, name, RowEmbedding(child, used))
+
+    def train_from(self, first: int) -> None:
+        """Let the blocks from ``first`` on train (of what may), and no others."""
+        self.first_trained = first
+        for place, parameters in enumerate(self._trainable):
+            for parameter in parameters:
+                parameter.requires_grad_(place >= first)
+                if place < first:
+                    parameter.grad = None
+
+    def blocks_trained(self) -> list[list[tuple[str, nn.Parameter]]]:
+        """Return what may train in each block, by name within the network."""
+        names = {id(p): name for name, p in self.named_parameters()}
+        return [[(names[id(p)], p) for p in block] for block in self._trainable]
+
+    def named_trained(self) -> dict[str, Tensor]:
+        """Return every tensor that training may change: parameters, moving statistics, head."""
+        found: dict[str, Tensor] = {}
+        for block in self.blocks_trained():
+            found |= dict(block)
+        found |= {f"head.{name}": p for name, p in self.head.named_parameters()}
+        if self._batch_norm == "train":
+            trained = {id(p) for block in self._trainable for p in block}
+            for prefix, module in self.named_modules():
+                if isinstance(module, _NORMS) and id(module.weight) in trained:
+                    for name in ("running_mean", "running_var"):
+                        found[f"{prefix}.{name}"] = getattr(module, name)
+        return found
+
+    @contextlib.contextmanager
+    def training_mode(self) -> Iterator[None]:
+        """Put what trains into training mode, what is frozen into evaluation mode."""
+        self.eval()
+        for place, block in enumerate(self.backbone.blocks):
+            if place >= self.first_trained and self._trainable[place]:
+                block.train()
+        moving = self._batch_norm == "train"
+        for module in self.backbone.modules():
+            if isinstance(module, _NORMS):
+                own = module.weight is not None and module.weight.requires_grad
+                module.train(moving and own)
+        try:
+            yield
+        finally:
+            self.eval()
+
+    def changed(self) -> dict[str, AnyArray]:
+        """Return what training changed in the backbone, by the backbone's own names.
+
+        LoRA is merged by this, kept rows are put back. ``rows.NAME`` are rows of the tensor NAME,
+        and ``index.NAME`` which; every other tensor is whole.
+        """
+        names = set(self.named_trained())
+        adapted = {
+            f"{prefix}.weight"
+            for prefix, module in self.named_modules()
+            if parametrize.is_parametrized(module, "weight")
+        }
+        lora.merge(self.backbone)
+        found: dict[str, AnyArray] = {}
+        state = dict(self.named_parameters()) | dict(self.named_buffers())
+        for name, tensor in state.items():
+            if name not in names | adapted or name.startswith("head."):
+                continue
+            short = name.removeprefix("backbone.")
+            array = tensor.detach().cpu().numpy().copy()
+            owner = self.get_submodule(name.rpartition(".")[0])
+            if isinstance(owner, RowEmbedding):
+                found[f"rows.{short}"] = array
+                found[f"index.{short}"] = owner.used.numpy()
+            else:
+                found[short] = array
+        return found
+
+
+def _adaptable(block: nn.Module) -> bool:
+    """Say whether LoRA finds a layer in a block: a linear one, or a 1x1 convolution."""
+    return any(
+        isinstance(layer, nn.Linear)
+        or (isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1)
+        for layer in block.modules()
+    )
