@@ -327,7 +327,7 @@ def _gate(
     """Leave out what would take too long; where sources are tuned, let fewer folds choose."""
     if not select.tuners(plan):
         return plan, folds
-    few = folds[:1] if judged and len(field.labels) >= select.ONE_FOLD else folds
+    few = folds[: select.fewer_folds(len(field.labels), len(folds))] if judged else folds
     plan = select.affordable(
         plan,
         fits=len(few) + 1,
@@ -340,9 +340,9 @@ def _gate(
         return plan, folds
     log.add(
         Decision(
-            "a single held-out fifth chooses",
+            f"{('a single held-out fifth chooses', 'two held-out fifths choose')[len(few) - 1]}",
             "tuning takes long, and the test part judges",
-            "without a strategy that tunes, five folds choose",
+            "without a strategy that tunes, all five choose",
         )
     )
     return plan, few

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
+import signal
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
@@ -27,10 +29,12 @@ from rich.progress import ProgressColumn as Column
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-from headstart.core.errors import HeadstartError
+from headstart.core.errors import HeadstartError, Interrupted
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+STOPPED = 75
+"""The exit code after SIGTERM: stopped in good order, ``--resume`` goes on."""
 
 
 class _Rate(Column):
@@ -164,6 +168,12 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> int:
     except OSError as error:  # a full disk, a cache that may not be written
         where = f"{error.filename}: " if error.filename else ""
         return _refused([f"{where}{error.strerror or error}"], type(error).__name__, as_json)
+    except Interrupted as error:
+        code = STOPPED if error.number == signal.SIGTERM else INTERRUPTED
+        if error.checkpoint:
+            sys.stderr.write(f"a checkpoint was written: {error.checkpoint}\n")
+            sys.stderr.write("stopped; the same command with --resume goes on from there\n")
+            return code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -171,9 +181,26 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> int:
         if message is None:
             raise
         return _refused(message, "UsageError", as_json)
-    if code == INTERRUPTED:
+    if code in (INTERRUPTED, STOPPED):
         sys.stderr.write("interrupted; what was computed is cached, run the same command again\n")
     return code
+
+
+@contextlib.contextmanager
+def stopping_in_order() -> Iterator[None]:
+    """Let SIGTERM end what is run as Ctrl-C does, with an exit code of its own.
+
+    While a source is tuned, the training loop notes the signal itself, to write a checkpoint.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _refused(lines: list[str], kind: str, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options
-from headstart.cli.console import ConsoleReporter, emit_json, show
+from headstart.cli.console import ConsoleReporter, emit_json, show, stopping_in_order
 from headstart.core.errors import OptionError
 
 
@@ -41,6 +42,13 @@ def fit(
     metric: Annotated[
         str | None, typer.Option("--metric", metavar="NAME", help="What counts.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="TIME", help="For tuning sources: 90s, 10m, 1h."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the same command was stopped.")
+    ] = False,
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Put the source's weights into the model.")
     ] = False,
@@ -59,23 +67,29 @@ def fit(
 
         bundle.check_target(output)
         _check_writable(output)
-        result = transfer.fit(
-            data,
-            label=label,
-            text=text,
-            path=path,
-            group=group,
-            test=test,
-            modality=modality,
-            source=source,
-            strategy=strategy,
-            shots=shots,
-            metric=metric,
-            seed=seed,
-            allow_unreadable=allow_unreadable,
-            reporter=reporter,
-        )
+        checkpoints = output.with_name(f"{output.name}.checkpoints")
+        with stopping_in_order():
+            result = transfer.fit(
+                data,
+                label=label,
+                text=text,
+                path=path,
+                group=group,
+                test=test,
+                modality=modality,
+                source=source,
+                strategy=strategy,
+                shots=shots,
+                metric=metric,
+                budget=budget,
+                seed=seed,
+                allow_unreadable=allow_unreadable,
+                checkpoint=checkpoints,
+                resume=resume,
+                reporter=reporter,
+            )
         result.save(output, standalone=standalone, overwrite=True)
+        _remove(checkpoints)
     if json:
         emit_json(result.to_json() | {"model": str(output)})
         return
@@ -98,3 +112,13 @@ def _check_writable(output: Path) -> None:
             where=f"-o {output}",
             hint="name a directory that may be written to",
         ) from error
+
+
+def _remove(checkpoints: Path) -> None:
+    """Remove the checkpoints of a fit that is done, and nothing else that may lie there."""
+    if not checkpoints.is_dir():
+        return
+    for file in checkpoints.glob("*.safetensors"):
+        file.unlink()
+    with contextlib.suppress(OSError):  # something else is in it
+        checkpoints.rmdir()

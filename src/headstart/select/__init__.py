@@ -5,7 +5,7 @@ from __future__ import annotations
 from headstart.select.board import Board, Judged, Pick, judge
 from headstart.select.choose import Choice, choose
 from headstart.select.corrected import Corrected, corrected
-from headstart.select.gate import ONE_FOLD, affordable, enough_labels, seconds_of, tuners
+from headstart.select.gate import affordable, enough_labels, fewer_folds, seconds_of, tuners
 from headstart.select.guard import Guarded, guard, veto
 from headstart.select.plan import BASELINES, MAJORITY, SCRATCH, Plan, plan
 from headstart.select.race import (
@@ -22,7 +22,6 @@ from headstart.select.race import (
 __all__ = [
     "BASELINES",
     "MAJORITY",
-    "ONE_FOLD",
     "SCRATCH",
     "Board",
     "Choice",
@@ -38,6 +37,7 @@ __all__ = [
     "choose",
     "corrected",
     "enough_labels",
+    "fewer_folds",
     "fit_one",
     "guard",
     "input_of",

@@ -22,8 +22,8 @@ FEWEST: dict[Modality, int] = {"text": 20, "image": 10}
 """Labels a class below which a source is not tuned; from ``benchmarks/results/tuning.md``."""
 FEWEST_NUMBERS = 200
 """Labels below which a source is not tuned to predict numbers."""
-ONE_FOLD = 500
-"""Training items from which one held-out fifth chooses, where a test part judges."""
+ONE_FOLD, TWO_FOLDS = 500, 100
+"""Training items from which one, or two, held-out fifths choose where a test part judges."""
 DEFAULT_BUDGET = 600.0
 """Seconds that tuning may take where the user names none."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -136,6 +136,19 @@ def affordable(
             )
         )
     return replace(plan, transfers=tuple(transfers), decisions=tuple(decisions))
+
+
+def fewer_folds(n: int, n_folds: int) -> int:
+    """Return how many of the folds choose among candidates that take long, of n training items.
+
+    Examples
+    --------
+    >>> [fewer_folds(n, 5) for n in (50, 200, 5_000)]
+    [5, 2, 1]
+    """
+    if n >= ONE_FOLD:
+        return 1
+    return min(2, n_folds) if n >= TWO_FOLDS else n_folds
 
 
 def _too_few(train: Task) -> str:
