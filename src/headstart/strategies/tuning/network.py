@@ -68,7 +68,8 @@ class Network(nn.Module):
     def __init__(self, backbone: Backbone, outputs: int, mean: FloatArray, scale: float) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = nn.Linear(len(mean), outputs)
+        # not initialised at random: that would draw from torch's global generator
+        self.head: nn.Linear = nn.utils.skip_init(nn.Linear, len(mean), outputs)
         self.register_buffer("mean", torch.tensor(np.asarray(mean, dtype=np.float32)))
         self.scale = float(scale)
         self.first_trained = 0
