@@ -21,6 +21,12 @@ def softmax_rows(scores: FloatArray) -> FloatArray:
     return result
 
 
+def sigmoid(scores: FloatArray) -> FloatArray:
+    """Return the logistic function of scores of any shape; no score is too large."""
+    result: FloatArray = np.exp(-np.logaddexp(0.0, -scores))
+    return result
+
+
 def linear_probabilities(X: AnyArray, coef: FloatArray, intercept: FloatArray) -> FloatArray:
     """Return the (n, k) class probabilities of a linear model on (n, d) features."""
     return softmax_rows(np.ascontiguousarray(X) @ coef + intercept)
@@ -79,7 +85,7 @@ class LinearRegressorHead:
 
 
 class TunedHead(LinearHead):
-    """A linear head for classes, and what was tuned in the source below it.
+    """A linear head for classes or sets of labels, and what was tuned in the source below it.
 
     Parameters
     ----------
@@ -89,6 +95,8 @@ class TunedHead(LinearHead):
         See :func:`headstart.strategies.tuned.tuned_backbone`.
     given : dict
         What differs in the source's input.
+    sets : bool
+        Any number of labels at once, not one class.
     """
 
     def __init__(
@@ -98,16 +106,32 @@ class TunedHead(LinearHead):
         classes: AnyArray,
         tuned: dict[str, AnyArray],
         given: dict[str, Any],
+        *,
+        sets: bool = False,
     ) -> None:
         super().__init__(coef, intercept, classes)
-        self.tuned, self.given = tuned, given
+        self.tuned, self.given, self.sets = tuned, given, sets
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Return (n, k) probabilities; those of sets do not sum to 1."""
+        if not self.sets:
+            return super().predict_proba(X)
+        return sigmoid(np.ascontiguousarray(X) @ self.coef_ + self.intercept_)
+
+    def predict(self, X: Any) -> AnyArray:
+        """Return the n most probable labels; for sets indicators (n, k)."""
+        if not self.sets:
+            return super().predict(X)
+        return (self.predict_proba(X) > 0.5).astype(np.int64)
 
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Open what the ``to_state`` of a fine-tuned classifier returned."""
         classes = np.array(state.meta["classes"], dtype=np.dtype(state.meta["classes_dtype"]))
         tuned, given = split_state(state.arrays), dict(state.meta["given"])
-        return cls(state.arrays["coef"], state.arrays["intercept"], classes, tuned, given)
+        coef, intercept = state.arrays["coef"], state.arrays["intercept"]
+        sets = state.meta["target"] == "sets"
+        return cls(coef, intercept, classes, tuned, given, sets=sets)
 
 
 class TunedRegressorHead(LinearRegressorHead):

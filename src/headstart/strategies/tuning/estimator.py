@@ -30,7 +30,7 @@ from headstart.strategies.frozen import (
     stratified_folds,
     unpack_classes,
 )
-from headstart.strategies.heads import softmax_rows
+from headstart.strategies.heads import sigmoid, softmax_rows
 from headstart.strategies.targets import labels_of, seed_of, targets_of
 from headstart.strategies.tuned import PREFIX, split_state, tuned_backbone
 from headstart.strategies.tuning.rules import settings_for
@@ -416,8 +416,7 @@ class TunedClassifierMixin:
         """Return (n, k) probabilities; those of sets do not sum to 1."""
         scores = self._scores(X)
         if self.target_ == "sets":
-            shares: FloatArray = 1 / (1 + np.exp(-scores))
-            return shares
+            return sigmoid(scores)
         return softmax_rows(scores)
 
     def predict(self, X: Any) -> AnyArray:
