@@ -39,7 +39,7 @@ class Checkpoint:
 
         told = json.dumps({"key": self.key, "digest": _digest(arrays, meta), "meta": dict(meta)})
         raw = save(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, {_FIELD: told}
+            {name: np.asarray(array, order="C") for name, array in arrays.items()}, {_FIELD: told}
         )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=self.path.parent, prefix=".checkpoint-")
@@ -83,7 +83,7 @@ class Checkpoint:
 def _digest(arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> str:
     digest = blake2b(json.dumps(dict(meta), sort_keys=True).encode(), digest_size=16)
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")  # a number stays without dimensions
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(array.tobytes() if array.ndim == 0 else array.data)
     return digest.hexdigest()
