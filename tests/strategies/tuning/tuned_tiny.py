@@ -188,6 +188,8 @@ def close(first: Any, second: Any, tolerance: float) -> None:
     one, other = whole(first), whole(second)
     assert one.keys() == other.keys()
     for name in one:
+        if name.endswith(("key.bias", "k_lin.bias")):
+            continue  # attention does not depend on it: its gradient is the noise of rounding
         np.testing.assert_allclose(
             one[name], other[name], rtol=tolerance, atol=tolerance, err_msg=name
         )

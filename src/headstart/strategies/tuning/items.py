@@ -5,7 +5,8 @@ Everything random is drawn from the generator that is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, IntArray, Reporter
-from headstart.encode.image import Prepare
+from headstart.encode.image import Prepare, read_at
 from headstart.encode.text import token_ids
 from headstart.encode.thumbnails import pixels
 from headstart.sources.backbone import Backbone
@@ -46,15 +47,29 @@ class Items(Protocol):
         """Return what tells these items from others."""
 
 
-def take(batch: Any, start: int, stop: int) -> Any:
-    """Return a part of a batch: of a tensor, or of each tensor of a tuple."""
-    if isinstance(batch, tuple):
-        return tuple(part[start:stop] for part in batch)
-    return batch[start:stop]
+@dataclass(frozen=True, eq=False)
+class Midway:
+    """A batch in the middle of a backbone whose blocks are told more than the hidden states.
+
+    Parameters
+    ----------
+    batch : Tensor or (Tensor, Tensor)
+        What the backbone starts from: its first block says from it what else the others are told.
+    hidden : Tensor
+    as_tuple : bool
+        Whether the blocks pass the hidden states on in a tuple.
+    """
+
+    batch: Any
+    hidden: Tensor
+    as_tuple: bool
 
 
 def moved(batch: Any, device: torch.device) -> Any:
     """Return a batch on a device."""
+    if isinstance(batch, Midway):
+        hidden = moved(batch.hidden, device)
+        return replace(batch, batch=moved(batch.batch, device), hidden=hidden)
     if isinstance(batch, tuple):
         return tuple(part.to(device, non_blocking=True) for part in batch)
     return batch.to(device, non_blocking=True)
@@ -177,7 +192,11 @@ class ImageItems:
         self._prepare = Prepare(spec)
         self._crop = size / self._prepare.resize
         self.size, self._augment, self._fixed, self._seed = size, augment, fixed, seed
-        self.pixels = pixels(images, side=self._prepare.resize, reporter=reporter)
+        side = self._prepare.resize
+        seen: Any = images
+        if spec.get("squash"):  # the whole of an image is seen, as when it is encoded
+            self._crop, seen = 1.0, _Squashed(images, Prepare(spec | {"size": side}))
+        self.pixels = pixels(seen, side=side, reporter=reporter)
         self.sizes: IntArray = np.ones(len(images), dtype=np.int64)
 
     def __len__(self) -> int:
@@ -212,6 +231,15 @@ class ImageItems:
         return digest.digest()
 
 
-def in_rows(values: AnyArray, index: IntArray) -> Tensor:
-    """Return the rows of an array at ``index`` as a tensor."""
-    return torch.from_numpy(np.ascontiguousarray(values[index]))
+class _Squashed:
+    """Images resized to a square, one at a time."""
+
+    def __init__(self, images: Sequence[Any], prepare: Prepare) -> None:
+        self._images, self._prepare = images, prepare
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __iter__(self) -> Iterator[AnyArray]:
+        for place, image in enumerate(self._images):
+            yield self._prepare(read_at(image, place, max_side=2 * self._prepare.resize))

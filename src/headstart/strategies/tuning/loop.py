@@ -17,13 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.core.errors import Interrupted, OutOfMemoryError
+from headstart.core.errors import Interrupted
 from headstart.core.types import SILENT, AnyArray, IntArray, Reporter
 from headstart.strategies.tuning import regularise, schedule
 from headstart.strategies.tuning.checkpoint import Checkpoint
 from headstart.strategies.tuning.items import Items, moved, order_of
 from headstart.strategies.tuning.network import Network
-from headstart.strategies.tuning.objective import Objective, micro_pieces, out_of_memory
+from headstart.strategies.tuning.objective import (
+    Objective,
+    micro_pieces,
+    no_memory,
+    out_of_memory,
+)
 from headstart.strategies.tuning.settings import Settings
 from headstart.strategies.tuning.stop import Stop, noting_signals
 
@@ -247,11 +252,7 @@ class Loop:
         self.optimiser.zero_grad(set_to_none=True)
         now = min(progress.micro, n)
         if now <= 1:
-            raise OutOfMemoryError(
-                "not even one item at a time fits into memory",
-                where=self.name,
-                hint="a smaller source, fewer blocks (depth), or shorter texts",
-            ) from error
+            raise no_memory(self.name) from error
         progress.micro = now // 2
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -359,13 +360,20 @@ class Loop:
         self.network.eval()
         order = np.argsort(self.items.sizes[index], kind="stable")
         found = torch.empty((len(index), self.objective.outputs))
-        with torch.inference_mode():
-            for piece in micro_pieces(len(index), max(1, self.progress.micro)):
-                rows = order[piece]
-                batch = moved(self.items.load(index[rows], 0, None), self.device)
-                with self._autocast():
+        done = 0
+        while done < len(order):
+            rows = order[done : done + max(1, self.progress.micro)]
+            try:
+                with torch.inference_mode(), self._autocast():
+                    batch = moved(self.items.load(index[rows], 0, None), self.device)
                     made = self.network(batch, self.items.first)[1]
                 found[torch.from_numpy(rows)] = made.float().cpu()
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                self._halve(len(rows), error)
+                continue
+            done += len(rows)
         return found
 
     def _put(self, tensors: dict[str, Tensor]) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headstart.core.errors import OutOfMemoryError
+from headstart.core.types import IntArray
 from headstart.strategies.tuning.items import Items, moved
 from headstart.strategies.tuning.network import Network
-from headstart.strategies.tuning.objective import out_of_memory
+from headstart.strategies.tuning.objective import no_memory, out_of_memory
 
 CPU_ACTIVATIONS = 1_000_000_000  # bytes that the activations of a piece of a batch may take
 
@@ -68,14 +68,20 @@ def memory_of(
     copies : int
         Float32 copies of what trains: gradient, two moments, start, best.
     device : torch.device
+
+    Raises
+    ------
+    OutOfMemoryError
+        Not even one item fits.
     """
     weights = sum(t.numel() * t.element_size() for t in (*network.parameters(), *network.buffers()))
     trained = sum(t.numel() for t in network.named_trained().values())
     largest = int(items.sizes.argmax())
-    one, two = (
-        _activations(network, moved(items.load(np.full(n, largest), 0, None), device), items.first)
-        for n in (1, 2)
-    )
+    one = _activations(network, items, np.full(1, largest), device)
+    try:
+        two = _activations(network, items, np.full(2, largest), device)
+    except OutOfMemoryError:
+        return Memory(weights, 4 * copies * trained, one, 1)
     each, fixed = max(1, two - one), max(0, 2 * one - two)
     allowed = CPU_ACTIVATIONS
     if device.type == "cuda":
@@ -84,7 +90,7 @@ def memory_of(
     return Memory(weights, 4 * copies * trained, fixed + each * micro, micro)
 
 
-def _activations(network: Network, batch: Any, first: int) -> int:
+def _activations(network: Network, items: Items, index: IntArray, device: torch.device) -> int:
     """Return the bytes that a forward pass keeps for the backward pass, weights left out."""
     own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
     kept: dict[int, int] = {}
@@ -96,15 +102,12 @@ def _activations(network: Network, batch: Any, first: int) -> int:
         return tensor
 
     try:
+        batch = moved(items.load(index, 0, None), device)
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            features, outputs = network(batch, first)
+            features, outputs = network(batch, items.first)
             del features, outputs
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        raise OutOfMemoryError(
-            "not even one item fits into memory",
-            where=network.backbone.card.name,
-            hint="a smaller source, fewer blocks (depth), or shorter texts",
-        ) from error
+        raise no_memory(network.backbone.card.name) from error
     return sum(kept.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from headstart.core.errors import OptionError
 from headstart.core.types import AnyArray, FloatArray, IntArray
 from headstart.sources.backbone import Backbone
 from headstart.strategies.tuning import lora
+from headstart.strategies.tuning.items import Midway
 from headstart.strategies.tuning.settings import Settings
 
 _NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -115,6 +117,9 @@ class Network(nn.Module):
         """
         frozen = self.first_trained
         state = batch
+        if isinstance(batch, Midway):
+            told = self.run_prefix(batch.batch, 1)
+            state = replace(told, hidden=batch.hidden, as_tuple=batch.as_tuple)
         if first == 0:
             state = self.run_prefix(batch, frozen) if frozen else self.backbone.start(batch)
             first = frozen

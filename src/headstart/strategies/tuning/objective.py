@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from headstart.core.errors import OutOfMemoryError
 from headstart.core.types import AnyArray, FloatArray
 from headstart.strategies.tuning.settings import Target
 
@@ -97,4 +98,13 @@ def out_of_memory(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, RuntimeError) and (
         "can't allocate memory" in text or "out of memory" in text
+    )
+
+
+def no_memory(name: str) -> OutOfMemoryError:
+    """Return the error for a source of which not even one item at a time fits."""
+    return OutOfMemoryError(
+        "not even one item at a time fits into memory",
+        where=name,
+        hint="a smaller source, fewer blocks (depth), or shorter texts",
     )

@@ -17,8 +17,9 @@ from torch import Tensor
 from headstart.core.types import AnyArray, IntArray, Reporter
 from headstart.encode.cache import limit_bytes
 from headstart.encode.output import allocate
-from headstart.strategies.tuning.items import Items, moved
+from headstart.strategies.tuning.items import Items, Midway, moved
 from headstart.strategies.tuning.network import Network
+from headstart.strategies.tuning.objective import no_memory, out_of_memory
 
 _BATCH_SIZE = 2048  # tokens, or 16 images, that the prefix runs over at once
 _BATCH_IMAGES = 16
@@ -37,11 +38,17 @@ class PrefixItems:
         (tokens, width) for texts, (views, n, ...) for images.
     first : int
         The block that takes what ``load`` returns.
+    ragged : bool
+        Whether they are texts.
+    staged : bool or None
+        None: hidden states are all that the blocks take. Else see ``Midway.as_tuple``.
     """
 
-    def __init__(self, items: Items, arrays: AnyArray, first: int, *, ragged: bool) -> None:
+    def __init__(
+        self, items: Items, arrays: AnyArray, first: int, *, ragged: bool, staged: bool | None
+    ) -> None:
         self.sizes, self.first = items.sizes, first
-        self.arrays, self._ragged, self._items = arrays, ragged, items
+        self.arrays, self._ragged, self._items, self._staged = arrays, ragged, items, staged
         self._starts = np.concatenate([[0], np.cumsum(items.sizes)])
 
     def __len__(self) -> int:
@@ -50,11 +57,15 @@ class PrefixItems:
     def load(self, index: IntArray, epoch: int, generator: torch.Generator | None) -> Any:
         """Return the state of the items at ``index``; without ``generator`` the plain view."""
         if self._ragged:
-            return self._padded(index)
-        view = 0 if generator is None else 1 + epoch % (len(self.arrays) - 1)
-        if len(self.arrays) == 1:
-            view = 0
-        return torch.from_numpy(np.ascontiguousarray(self.arrays[view][np.asarray(index)]))
+            state: Any = self._padded(index)
+        else:
+            plain = generator is None or len(self.arrays) == 1
+            view = 0 if plain else 1 + epoch % (len(self.arrays) - 1)
+            state = torch.from_numpy(np.ascontiguousarray(self.arrays[view][np.asarray(index)]))
+        if self._staged is None:
+            return state
+        hidden = state[0] if self._ragged else state
+        return Midway(self._items.load(index, 0, None), hidden, self._staged)
 
     def _padded(self, index: IntArray) -> tuple[Tensor, Tensor]:
         length = int(self.sizes[index].max())
@@ -94,12 +105,29 @@ def cached_prefix(
     device : torch.device
     reporter : Reporter
         Told the progress; and why, where nothing is cached.
+
+    Raises
+    ------
+    OutOfMemoryError
+        Not even one item at a time fits into memory.
     """
-    order = np.argsort(items.sizes, kind="stable")
     network.eval()
-    first = network.run_prefix(moved(items.load(order[:1], 0, None), device), stop)
-    ragged = isinstance(first, tuple)
-    one = first[0][0, 0] if ragged else first[0]
+    name = network.backbone.card.name
+    smallest = np.array([items.sizes.argmin()])
+    try:
+        state = network.run_prefix(moved(items.load(smallest, 0, None), device), stop)
+        if not isinstance(state, tuple | Tensor) and stop == network.n_blocks:
+            stop -= 1  # what the last block makes are no hidden states any more
+            state = network.run_prefix(moved(items.load(smallest, 0, None), device), stop)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise no_memory(name) from error
+    hidden, ragged, staged = _hidden(state)
+    if not stop or not isinstance(hidden, Tensor):
+        return items
+    run = _Prefix(items, network, stop, device)
+    one = hidden[0, 0] if ragged else hidden[0]
     count = int(items.sizes.sum()) if ragged else (views + 1) * len(items)
     need = 4 * count * one.numel()
     allowed = limit_bytes()
@@ -111,23 +139,65 @@ def cached_prefix(
         return items
     shape = (count, one.numel()) if ragged else (views + 1, len(items), *one.shape)
     arrays = allocate(shape, np.float32)
-    starts = np.concatenate([[0], np.cumsum(items.sizes)])
-    total = len(items) * (1 if ragged else views + 1)
-    done = 0
-    for view in range(1 if ragged else views + 1):
+    _fill(arrays, run, views=0 if ragged else views, ragged=ragged, name=name, reporter=reporter)
+    return PrefixItems(items, arrays, stop, ragged=ragged, staged=staged)
+
+
+def _hidden(state: Any) -> tuple[Any, bool, bool | None]:
+    """Return the hidden states in a state, whether they are of texts, and ``staged``."""
+    if isinstance(state, tuple):
+        return state[0], True, None
+    if isinstance(state, Tensor):
+        return state, False, None
+    return state.hidden, isinstance(state.batch, tuple), state.as_tuple
+
+
+class _Prefix:
+    """What makes hidden states of items: the first blocks of a network."""
+
+    def __init__(self, items: Items, network: Network, stop: int, device: torch.device) -> None:
+        self.items, self.network, self.stop, self.device = items, network, stop, device
+
+    def __call__(self, index: IntArray, view: int) -> AnyArray:
+        """Return the hidden states (n, ...) of a view of items; 0 is the plain one."""
         generator = torch.Generator() if view else None  # fixed views draw from their own
-        for index in _batches(items.sizes, order, ragged):
-            loaded = items.load(index, max(view - 1, 0), generator)
-            state = network.run_prefix(moved(loaded, device), stop)
-            if ragged:
-                hidden = state[0].float().cpu().numpy()
-                for row, at in enumerate(index):
-                    arrays[starts[at] : starts[at + 1]] = hidden[row, : items.sizes[at]]
-            else:
-                arrays[view, index] = state.float().cpu().numpy()
-            done += len(index)
-            reporter.progress("running the frozen blocks", done, total, "items")
-    return PrefixItems(items, arrays, stop, ragged=ragged)
+        loaded = self.items.load(index, max(view - 1, 0), generator)
+        hidden = _hidden(self.network.run_prefix(moved(loaded, self.device), self.stop))[0]
+        return hidden.float().cpu().numpy()
+
+
+def _fill(
+    arrays: AnyArray, run: _Prefix, *, views: int, ragged: bool, name: str, reporter: Reporter
+) -> None:
+    """Run the prefix over all views of all items; where memory ends, in smaller pieces."""
+    sizes = run.items.sizes
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    batches = _batches(sizes, np.argsort(sizes, kind="stable"), ragged)
+    waiting = [(view, index) for view in range(views + 1) for index in batches][::-1]
+    total, done, most = len(sizes) * (views + 1), 0, len(sizes)
+    while waiting:
+        view, index = waiting.pop()
+        if len(index) > most:
+            waiting += [(view, index[most:]), (view, index[:most])]
+            continue
+        try:
+            hidden = run(index, view)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            if len(index) == 1:
+                raise no_memory(name) from error
+            most = len(index) // 2
+            reporter.say(f"Out of memory: {most} items at a time through the frozen blocks.")
+            waiting.append((view, index))
+            continue
+        if ragged:
+            for row, at in enumerate(index):
+                arrays[starts[at] : starts[at + 1]] = hidden[row, : sizes[at]]
+        else:
+            arrays[view, index] = hidden
+        done += len(index)
+        reporter.progress("running the frozen blocks", done, total, "items")
 
 
 def _batches(sizes: IntArray, order: IntArray, ragged: bool) -> list[IntArray]:

@@ -40,7 +40,8 @@ _IMAGE: dict[str, dict[str, Any]] = {
 RULES: dict[Modality, dict[str, dict[str, Any]]] = {"text": _TEXT, "image": _IMAGE}
 
 FEWEST_TO_VALIDATE = 40  # labelled items below which none are spared for validation
-MOST_TO_VALIDATE = 1000
+MANY = 1000  # labelled items from which a twentieth is enough
+MOST_TO_VALIDATE = 500
 FEWEST_TO_TEMPER = 20  # validation items below which probabilities are left as they are
 SIZE_STEP = 32  # pixels: what the strides of the sources divide
 SMALLEST = 64
@@ -70,13 +71,14 @@ def depth_for(n_blocks: int, per_class: float) -> int:
 def validation_for(n: int, n_classes: int) -> float:
     """Return the share of n items to validate on; 0 where they are too few to spare any.
 
-    A tenth; of few items up to a fifth, so that they are 20; at least one a class and at most
-    1,000 items.
+    A tenth, of many a twentieth, of few up to a fifth so that they are 20; at least one a class
+    and at most 500 items: what validates does not train.
     """
     if n < max(FEWEST_TO_VALIDATE, 4 * n_classes):
         return 0.0
     most = max(MOST_TO_VALIDATE, n_classes)
-    share = max(0.1, min(0.2, FEWEST_TO_TEMPER / n), min(0.25, n_classes / n))
+    usual = 0.05 if n >= MANY else 0.1
+    share = max(usual, min(0.2, FEWEST_TO_TEMPER / n), min(0.25, n_classes / n))
     return min(share, most / n)
 
 

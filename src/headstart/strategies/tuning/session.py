@@ -211,7 +211,8 @@ class Session:
         if self.base.card.modality == "image":
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         ready = items
-        if stop and self.options.cache_prefix is not False and not settings.mask_tokens:
+        anew = settings.mask_tokens or (settings.mixup and isinstance(items, ImageItems))
+        if stop and self.options.cache_prefix is not False and not anew:
             views = settings.views if isinstance(items, ImageItems) else 0
             ready = cached_prefix(
                 items, network, stop, views=views, device=self.device, reporter=self.reporter
