@@ -341,7 +341,7 @@ class Loop:
                 "validation_loss": loss,
             }
         )
-        if progress.best is None or (score, -loss) > progress.best:
+        if progress.best is None or score >= progress.best[0]:  # of equals the later
             progress.best, progress.best_step, progress.since_best = (
                 (score, -loss),
                 progress.step,

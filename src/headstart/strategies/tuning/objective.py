@@ -72,18 +72,35 @@ class Objective:
         The score is the accuracy, or the share of labels that are right; of numbers, the negative
         loss.
         """
+        weights = self.weights[torch.from_numpy(np.asarray(index))].double()
+        scores, losses = (each * weights for each in self.each(outputs, index))
+        return float(scores.sum() / weights.sum()), float(losses.sum() / weights.sum())
+
+    def each(self, outputs: Tensor, index: AnyArray) -> tuple[Tensor, Tensor]:
+        """Return scores (m,) and losses (m,) of outputs (m, k), item by item, without smoothing."""
         truth = self.truth[torch.from_numpy(np.asarray(index))]
-        weights: Any = self.weights[torch.from_numpy(np.asarray(index))].double()
         plain = Objective(self.kind, self.truth.numpy(), self.outputs)
         losses = plain.losses(outputs.double(), plain.targets(index).double())
-        loss = float((losses * weights).sum() / weights.sum())
         if self.kind == "numbers":
-            return -loss, loss
+            return -losses, losses
         if self.kind == "classes":
-            right = (outputs.argmax(dim=1) == truth).double()
-        else:
-            right = ((outputs > 0) == (truth > 0)).double().mean(dim=1)
-        return float((right * weights).sum() / weights.sum()), loss
+            return (outputs.argmax(dim=1) == truth).double(), losses
+        return ((outputs > 0) == (truth > 0)).double().mean(dim=1), losses
+
+
+def clearly_better(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> bool:
+    """Say whether the first model beats the second on the same items by more than chance explains.
+
+    Its mean score must not be lower, and its mean loss lower by more than one standard error of
+    the paired difference: what few items prefer by a hair is chance.
+
+    Parameters
+    ----------
+    first, second : (scores of shape (m,), losses of shape (m,))
+    """
+    gain = second[1] - first[1]
+    error = float(gain.std()) / len(gain) ** 0.5 if len(gain) > 1 else float("inf")
+    return bool(first[0].mean() >= second[0].mean() and float(gain.mean()) > error)
 
 
 def micro_pieces(n: int, size: int) -> list[slice]:

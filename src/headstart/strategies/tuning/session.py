@@ -22,7 +22,7 @@ from headstart.strategies.tuning.items import ImageItems, Items, TextItems
 from headstart.strategies.tuning.loop import Loop
 from headstart.strategies.tuning.memory import Memory, memory_of
 from headstart.strategies.tuning.network import Network
-from headstart.strategies.tuning.objective import Objective
+from headstart.strategies.tuning.objective import Objective, clearly_better
 from headstart.strategies.tuning.prefix import cached_prefix
 from headstart.strategies.tuning.rules import FEWEST_TO_TEMPER
 from headstart.strategies.tuning.search import search
@@ -31,7 +31,7 @@ from headstart.strategies.tuning.settings import Settings, Target
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone
 
-WISE = (1.0, 0.75, 0.5, 0.25, 0.0)
+WISE = (0.75, 0.5, 0.25, 0.0)  # beside 1, the tuned model itself
 
 
 class Session:
@@ -141,7 +141,7 @@ class Session:
         started = time.perf_counter()
         loop.again()
         each = (time.perf_counter() - started) / few
-        looked = len(self.valid) * (min(settings.epochs, 10) + (len(WISE) if settings.wise else 1))
+        looked = len(self.valid) * (min(settings.epochs, 10) + (len(WISE) * settings.wise + 1))
         return each * (n * settings.epochs + looked / 3) * (1 + self.options.trials)
 
     def _plans(self) -> Generator[Settings, tuple[float, float], None]:
@@ -274,15 +274,19 @@ class Session:
         if not len(self.valid):
             return (0.0, 0.0), 1.0
         end = {name: tensor.detach().clone() for name, tensor in loop.named.items()}
-        found: list[tuple[tuple[float, float], float]] = []
-        for share in WISE if loop.settings.wise else WISE[:1]:
+        best, kept = 1.0, self._each(loop)
+        for share in WISE if loop.settings.wise else ():
             _blend(loop, end, share)
-            outputs = loop.outputs(self.valid)
-            score, loss = self.objective.judged(self._factor(outputs) * outputs, self.valid)
-            found.append(((score, -loss), share))
-        best, share = max(found, key=lambda pair: pair[0])
-        _blend(loop, end, share)
-        return best, share
+            other = self._each(loop)
+            if clearly_better(other, kept):
+                best, kept = share, other
+        _blend(loop, end, best)
+        return (float(kept[0].mean()), -float(kept[1].mean())), best
+
+    def _each(self, loop: Loop) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return scores and losses of the validation items, the outputs tempered."""
+        outputs = loop.outputs(self.valid)
+        return self.objective.each(self._factor(outputs) * outputs, self.valid)
 
     def _factor(self, outputs: torch.Tensor) -> float:
         """Return what the outputs for the validation part are best multiplied by."""
