@@ -178,18 +178,37 @@ class Network(nn.Module):
 
     def _keep_rows(self, used: IntArray) -> None:
         """Put the rows in use in the place of the word embedding."""
-        tables = [
-            (parent, name, child)
-            for parent in self.backbone.blocks[0].modules()
-            for name, child in parent.named_children()
-            if isinstance(child, nn.Embedding) and child.num_embeddings > 4 * len(used)
-        ]
-        tokenizer = self.backbone.tokenizer
-        words = tokenizer.get_vocab_size() if tokenizer is not None else 0
-        for parent, name, child in tables:
-            if child.num_embeddings >= words and child.weight.requires_grad:
-                child.weight.requires_grad_(False)
-                setattr(parent, name, RowEmbedding(child, used))
+        looked_up = self._looked_up(used)
+        for parent in list(self.backbone.blocks[0].modules()):
+            for name, child in list(parent.named_children()):
+                if (
+                    isinstance(child, nn.Embedding)
+                    and child in looked_up
+                    and child.num_embeddings > 4 * len(used)
+                    and child.weight.requires_grad
+                    and not isinstance(parent, nn.ModuleList)  # whoever calls it is elsewhere
+                ):
+                    child.weight.requires_grad_(False)
+                    setattr(parent, name, RowEmbedding(child, used))
+
+    def _looked_up(self, used: IntArray) -> list[Any]:
+        """Return the embeddings of the first block that are given the ids of tokens."""
+        ids = torch.from_numpy(np.array([[used[-1], used[0]]], dtype=np.int64))
+        found: list[Any] = []
+
+        def note(module: nn.Module, given: tuple[Any, ...]) -> None:
+            if given and isinstance(given[0], Tensor) and torch.equal(given[0].cpu(), ids):
+                found.append(module)
+
+        tables = [m for m in self.backbone.blocks[0].modules() if isinstance(m, nn.Embedding)]
+        handles = [table.register_forward_pre_hook(note) for table in tables]
+        try:
+            self.eval()
+            self.run_prefix((ids, torch.ones_like(ids)), 1)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return found
 
     def train_from(self, first: int) -> None:
         """Let the blocks from ``first`` on train (of what may), and no others."""
