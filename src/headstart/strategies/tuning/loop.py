@@ -8,6 +8,7 @@ on to the same bits.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from headstart.core.errors import Interrupted
+from headstart.core.errors import Interrupted, OptionError
 from headstart.core.types import SILENT, AnyArray, IntArray, Reporter
 from headstart.strategies.tuning import regularise, schedule
 from headstart.strategies.tuning.checkpoint import Checkpoint
@@ -135,6 +136,8 @@ class Loop:
         ------
         Interrupted
             A signal asked to stop; the checkpoint has been written.
+        OptionError
+            Training diverged: the rates are too large.
         OutOfMemoryError
             Not even one item at a time fits into memory.
         """
@@ -230,6 +233,13 @@ class Loop:
                 self._halve(len(index), error)
                 self.generator.set_state(order)
                 _set_noise(self.device, noise)
+        if not math.isfinite(loss):
+            raise OptionError(
+                "training diverged: the loss is no number any more",
+                where=f"step {progress.step + 1} of {self.total}",
+                got=loss,
+                hint="smaller rate and head_rate",
+            )
         if self._regulariser is not None:
             self._regulariser.add_gradients()
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
