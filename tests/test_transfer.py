@@ -23,7 +23,7 @@ def recorder():
         def say(self, text):
             self.said.append(text)
 
-        def progress(self, stage, done, total, unit="items"):
+        def progress(self, stage, done, total, unit="items", detail=""):
             pass
 
     return Recorder()

@@ -142,7 +142,8 @@ def fit(
     # Turn the items into what the candidates see, once for all of them.
     field, judging = _encode(plan, train, judge, seed, reporter)
     field = replace(
-        field, tuning={"checkpoint": checkpoint, "resume": resume, "reporter": reporter}
+        field,
+        tuning={"checkpoint": checkpoint, "resume": resume, "reporter": select.Once(reporter)},
     )
 
     # Race: every candidate predicts the same training items out of fold. Choose among them.

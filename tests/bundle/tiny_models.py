@@ -130,14 +130,17 @@ def contents_of(case: tuple[str, str, str], *, seed: int = 0, **changes: Any) ->
     if kind == "classification":
         labels = np.array([CLASSES[i % 3] for i in range(n)], dtype=object)
     source = backbone = None
-    inputs = items
-    if spec.input == "features":
+    inputs, given = items, {}
+    if spec.uses_source:
         backbone = tiny_backbone(modality)
         source = backbone.card
+    if spec.tunes:
+        given = {"source": backbone, "epochs": 2, "flip": False}
+    elif spec.uses_source:
         inputs = encode.features(items, backbone, cache=False).array
     elif modality == "image":
         inputs = encode.pixels(items)
-    estimator = strategies.make(name, kind=kind, modality=modality, random_state=0)
+    estimator = strategies.make(name, kind=kind, modality=modality, random_state=0, **given)
     estimator.fit(inputs, labels)
     fields = {
         "modality": modality,

@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -168,22 +169,39 @@ def guarded(action: Callable[[], int], *, as_json: bool) -> int:
     except OSError as error:  # a full disk, a cache that may not be written
         where = f"{error.filename}: " if error.filename else ""
         return _refused([f"{where}{error.strerror or error}"], type(error).__name__, as_json)
-    except Interrupted as error:
-        code = STOPPED if error.number == signal.SIGTERM else INTERRUPTED
-        if error.checkpoint:
-            sys.stderr.write(f"a checkpoint was written: {error.checkpoint}\n")
-            sys.stderr.write("stopped; the same command with --resume goes on from there\n")
-            return code
+    except Stopped as error:
+        return _stopped(error.cause)
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        return _stopped(None)
     except Exception as error:
         message = _misused(error)
         if message is None:
             raise
         return _refused(message, "UsageError", as_json)
-    if code in (INTERRUPTED, STOPPED):
-        sys.stderr.write("interrupted; what was computed is cached, run the same command again\n")
+    if code == INTERRUPTED:
+        return _stopped(None)
     return code
+
+
+class Stopped(Exception):  # noqa: N818
+    """Carries an ``Interrupted`` past typer, which makes of it an interrupt like any other."""
+
+    def __init__(self, cause: Interrupted) -> None:
+        self.cause = cause
+        super().__init__(str(cause))
+
+
+def _stopped(cause: Interrupted | None) -> int:
+    """Say what is kept of what was stopped; return the exit code."""
+    if cause is None:
+        sys.stderr.write("interrupted; what was computed is cached, run the same command again\n")
+        return INTERRUPTED
+    if cause.checkpoint:
+        sys.stderr.write(f"a checkpoint was written: {cause.checkpoint}\n")
+        sys.stderr.write("stopped; the same command with --resume goes on from there\n")
+    else:
+        sys.stderr.write("stopped; what was computed is cached, run the same command again\n")
+    return STOPPED if cause.number == signal.SIGTERM else INTERRUPTED
 
 
 @contextlib.contextmanager
@@ -196,11 +214,15 @@ def stopping_in_order() -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         raise Interrupted(number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    in_main = threading.current_thread() is threading.main_thread()  # elsewhere none can be set
+    before = signal.signal(signal.SIGTERM, stop) if in_main else None
     try:
         yield
+    except Interrupted as error:
+        raise Stopped(error) from error
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _refused(lines: list[str], kind: str, as_json: bool) -> int:

@@ -11,6 +11,7 @@ from headstart.select.plan import BASELINES, MAJORITY, SCRATCH, Plan, plan
 from headstart.select.race import (
     Entry,
     Field,
+    Once,
     Outcome,
     fit_one,
     input_of,
@@ -30,6 +31,7 @@ __all__ = [
     "Field",
     "Guarded",
     "Judged",
+    "Once",
     "Outcome",
     "Pick",
     "Plan",

@@ -44,6 +44,30 @@ class Outcome:
     failure: str = ""
 
 
+class Once:
+    """Passes on what is said, each line once: what every fold says again is heard once.
+
+    Parameters
+    ----------
+    reporter : Reporter
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter, self._said = reporter, set[str]()
+
+    def say(self, text: str) -> None:
+        """Pass a line on, the first time."""
+        if text not in self._said:
+            self._said.add(text)
+            self._reporter.say(text)
+
+    def progress(
+        self, stage: str, done: int, total: int | None, unit: str = "items", detail: str = ""
+    ) -> None:
+        """Pass progress on."""
+        self._reporter.progress(stage, done, total, unit, detail)
+
+
 @dataclass(frozen=True, eq=False)
 class Field:
     """What all candidates share.

@@ -226,6 +226,7 @@ class Tuned(BaseEstimator):
         """Check everything and return the fit, ready to run."""
         from headstart.strategies.tuning.session import Session
 
+        X = _by_place(X)
         target, truth, n_outputs = self._targets(X, y)
         base = self._load(X)
         settings = settings_for(self, base, X, truth, target, n_outputs)
@@ -251,7 +252,14 @@ class Tuned(BaseEstimator):
             self.centre_, spread = float(numbers.mean()), float(numbers.std())
             self.spread_ = spread if spread > 0 else 1.0
             return "numbers", (numbers - self.centre_) / self.spread_, 1
-        indicators = np.asarray(y)
+        try:
+            indicators = np.asarray(y)
+        except ValueError as error:
+            raise DataError(
+                "labels of different lengths",
+                where="y",
+                allowed="one label an item, or an (n, k) array of 0 and 1",
+            ) from error
         if indicators.ndim == 2:
             if len(indicators) != n or n == 0:
                 raise DataError(
@@ -318,7 +326,7 @@ class Tuned(BaseEstimator):
                 str(self.class_weight),
                 self.precision,
                 str(self.device),
-                self.trials,
+                int(self.trials),
                 number,
             ]
             digest.update(json.dumps(facts, sort_keys=True).encode())
@@ -360,7 +368,7 @@ class Tuned(BaseEstimator):
         backbone = self.backbone()
         if not len(X):
             return np.zeros((0, len(self.intercept_)))
-        features = encode.features(X, backbone, cache=False, device=self.device).array
+        features = encode.features(_by_place(X), backbone, cache=False, device=self.device).array
         scores: FloatArray = np.ascontiguousarray(features) @ self.coef_ + self.intercept_
         return scores
 
@@ -437,6 +445,11 @@ class TunedRegressorMixin:
         """Return n numbers."""
         numbers: FloatArray = self._scores(X)[:, 0]
         return numbers
+
+
+def _by_place(X: Any) -> Any:
+    """Return items so that X[i] is the one at place i: a Series of pandas looks up its index."""
+    return list(X) if hasattr(X, "iloc") else X
 
 
 def _file(text: str) -> bool:

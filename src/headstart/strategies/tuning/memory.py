@@ -46,11 +46,15 @@ class Memory:
     def __str__(self) -> str:
         """Return it in words."""
         parts = [
-            f"weights {self.weights / 1e9:.2f}",
-            f"optimiser {self.optimiser / 1e9:.2f}",
-            f"activations of {self.micro} items {self.activations / 1e9:.2f}",
+            f"weights {_mb(self.weights)}",
+            f"optimiser {_mb(self.optimiser)}",
+            f"activations of {self.micro} items {_mb(self.activations)}",
         ]
-        return f"about {self.total / 1e9:.2f} GB ({', '.join(parts)})"
+        return f"about {_mb(self.total)} MB of memory ({', '.join(parts)})"
+
+
+def _mb(size: int) -> str:
+    return f"{max(1, round(size / 1e6)):,}"
 
 
 def memory_of(

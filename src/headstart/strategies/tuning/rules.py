@@ -7,8 +7,9 @@ measured in ``benchmarks/results/tuning.json``.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,7 +157,7 @@ def settings_for(
         "batch": options.batch or (32 if modality == "text" else 16),
         "depth": depth,
     }
-    return replace(
+    made = replace(
         found,
         **{name: value for name, value in given.items() if value is not None},
         head_first=head_first or wise,
@@ -181,6 +182,12 @@ def settings_for(
         rank=options.rank,
         alpha=options.alpha,
     )
+    # numpy's numbers, as of a grid, are none that JSON can hold
+    return Settings(**{name: _plain(value) for name, value in asdict(made).items()})
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _any_size(base: Backbone) -> bool:
@@ -213,6 +220,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "alpha": (1e-6, 1e4),
     "depth": (0, 1000),
 }
+_WHOLE = ("epochs", "batch", "patience", "trials", "size", "rank", "depth")
+_MAY_BE_NONE = frozenset(
+    ("rate", "head_rate", "decay", "epochs", "batch", "depth", "dropout", "size", "validation")
+)
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "schedule": ("cosine", "one-cycle", "constant", "linear"),
     "head": (None, "probe", "zero"),
@@ -233,20 +244,20 @@ def _check(options: Any) -> None:
         One is out of its range, or none of its choices.
     """
     for name, (low, high) in _RANGES.items():
-        value = getattr(options, name)
-        if value is None:
+        value: Any = getattr(options, name)
+        if value is None and name in _MAY_BE_NONE:
             continue
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
-            raise OptionError("out of range", where=name, got=value, allowed=f"{low:g} to {high:g}")
-    for name, allowed in _CHOICES.items():
-        if getattr(options, name) not in allowed:
+        whole = name in _WHOLE
+        right: Any = numbers.Integral if whole else numbers.Real
+        if isinstance(value, bool) or not isinstance(value, right) or not low <= value <= high:
+            unit = "a whole number, " if whole else ""
             raise OptionError(
-                "unknown choice", where=name, got=getattr(options, name), allowed=allowed
+                "out of range", where=name, got=value, allowed=f"{unit}{low:g} to {high:g}"
             )
+    for name, allowed in _CHOICES.items():
+        value = getattr(options, name)
+        if not any(isinstance(value, type(one)) and value == one for one in allowed):
+            raise OptionError("unknown choice", where=name, got=value, allowed=allowed)
     if options.size is not None and options.size % SIZE_STEP:
         raise OptionError(
             "not a size images can have",

@@ -34,14 +34,18 @@ def search(
         import optuna
     except ImportError as error:
         raise MissingExtraError("optuna", "search", "trials of other settings") from error
-    study: Any = optuna.create_study(
-        direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=3)
-    )
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=3)
+    loud = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of every study
+    try:
+        study: Any = optuna.create_study(direction="maximize", sampler=sampler)
+    finally:
+        optuna.logging.set_verbosity(loud)
     study.enqueue_trial({"rate": 1.0, "decay": settings.decay, "epochs": 1.0})
     for _ in range(trials + 1):
         trial = study.ask()
         rate = trial.suggest_float("rate", 1 / 3, 3.0, log=True)
-        decay = trial.suggest_float("decay", 0.6, 1.0)
+        decay = trial.suggest_float("decay", min(0.6, settings.decay), 1.0)
         epochs = trial.suggest_float("epochs", 0.5, 2.0, log=True)
         score = yield replace(
             settings,

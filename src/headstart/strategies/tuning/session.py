@@ -148,8 +148,10 @@ class Session:
         """Yield the settings to try: the rules' own, then those that a search draws."""
         if self.options.trials and len(self.valid):
             yield from search(self.settings, self.options.trials, self.seed)
-        else:
-            yield self.settings
+            return
+        if self.options.trials:
+            self.reporter.say("Too few items to judge other settings on: none are tried.")
+        yield self.settings
 
     def _read(self) -> None:
         """Get the frozen features, on which the head starts, and decide whether to mirror."""
@@ -284,9 +286,11 @@ class Session:
         return (float(kept[0].mean()), -float(kept[1].mean())), best
 
     def _each(self, loop: Loop) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return scores and losses of the validation items, the outputs tempered."""
+        """Return scores and losses of the validation items, weighted, the outputs tempered."""
         outputs = loop.outputs(self.valid)
-        return self.objective.each(self._factor(outputs) * outputs, self.valid)
+        scores, losses = self.objective.each(self._factor(outputs) * outputs, self.valid)
+        weights = torch.from_numpy(self.weights[self.valid] / self.weights[self.valid].mean())
+        return scores * weights, losses * weights
 
     def _factor(self, outputs: torch.Tensor) -> float:
         """Return what the outputs for the validation part are best multiplied by."""

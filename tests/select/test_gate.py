@@ -1,0 +1,97 @@
+"""The gate: what is tuned, with how many labels, in how much time, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from headstart import select
+from headstart.core.errors import OptionError
+from headstart.core.types import Task
+from headstart.select import Entry, gate
+
+PROBE, TUNED = Entry("probe", "minilm"), Entry("lp-ft", "minilm")
+
+
+def plan_of(*entries: Entry) -> select.Plan:
+    return select.Plan(entries, True, ())
+
+
+def task_of(each: int, modality: str = "text", kind: str = "classification") -> Task:
+    labels = np.array([name for name in "ab" for _ in range(each)], dtype=object)
+    if kind == "regression":
+        labels = np.arange(2.0 * each)
+    n = len(labels)
+    return Task(modality, kind, ["x"] * n, labels, ("i",) * n, np.arange(n), ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [(None, 600), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("45", 45), (30, 30), (2.5, 2.5)],
+)
+def test_lengths_of_time(given, seconds):
+    assert select.seconds_of(given) == seconds
+
+
+@pytest.mark.parametrize("bad", ["", "soon", "-3m", "0", "10 minutes", "1d", 0])
+def test_what_is_no_length_of_time_is_refused(bad):
+    with pytest.raises(OptionError, match="not a length of time"):
+        select.seconds_of(bad)
+
+
+@pytest.mark.parametrize(
+    ("modality", "each", "kept"),
+    [("text", 19, False), ("text", 20, True), ("image", 9, False), ("image", 10, True)],
+)
+def test_too_few_labels_leave_tuning_out(modality, each, kept):
+    found = select.enough_labels(plan_of(PROBE, TUNED), task_of(each, modality), named=False)
+    assert (TUNED in found.transfers) == kept
+    assert PROBE in found.transfers
+    assert bool(found.decisions) != kept
+    if not kept:
+        assert f"{each} labels a class" in found.decisions[0].why
+        assert "--strategy lp-ft" in found.decisions[0].override
+
+
+def test_numbers_need_two_hundred_labels():
+    few = select.enough_labels(plan_of(PROBE, TUNED), task_of(99, kind="regression"), named=False)
+    many = select.enough_labels(plan_of(PROBE, TUNED), task_of(100, kind="regression"), named=False)
+    assert few.transfers == (PROBE,)
+    assert "198 labels" in few.decisions[0].why
+    assert many.transfers == (PROBE, TUNED)
+
+
+def test_a_named_strategy_stays_whatever_it_takes():
+    named = select.enough_labels(plan_of(TUNED), task_of(2), named=True)
+    assert named.transfers == (TUNED,)
+    long = select.affordable(plan_of(TUNED), fits=3, budget=10, named=True, seconds=lambda e: 1e4)
+    assert long.transfers == (TUNED,)
+    assert "500 min" in long.decisions[0].why
+
+
+def test_the_budget_is_for_all_that_tune_together():
+    other = replace(TUNED, strategy="lora")
+    found = select.affordable(
+        plan_of(PROBE, TUNED, other), fits=2, budget=300, named=False, seconds=lambda e: 100
+    )
+    assert found.transfers == (PROBE, TUNED)
+    assert [d.what for d in found.decisions] == ["lp-ft tunes minilm", "lora left out"]
+    assert "--budget 4m" in found.decisions[1].override
+
+
+def test_without_a_strategy_that_tunes_nothing_is_timed():
+    def never(entry: Entry) -> float:
+        raise AssertionError(entry)
+
+    plan = plan_of(PROBE)
+    assert select.affordable(plan, fits=6, budget=1, named=False, seconds=never).transfers == (
+        PROBE,
+    )
+
+
+@pytest.mark.parametrize(("n", "folds"), [(40, 5), (99, 5), (100, 2), (499, 2), (500, 1)])
+def test_the_longer_it_takes_the_fewer_folds_choose(n, folds):
+    assert gate.fewer_folds(n, 5) == folds
+    assert gate.fewer_folds(n, 1) == 1
