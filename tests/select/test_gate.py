@@ -43,7 +43,7 @@ def test_what_is_no_length_of_time_is_refused(bad):
 
 @pytest.mark.parametrize(
     ("modality", "each", "kept"),
-    [("text", 19, False), ("text", 20, True), ("image", 9, False), ("image", 10, True)],
+    [("text", 29, False), ("text", 30, True), ("image", 9, False), ("image", 10, True)],
 )
 def test_too_few_labels_leave_tuning_out(modality, each, kept):
     found = select.enough_labels(plan_of(PROBE, TUNED), task_of(each, modality), named=False)

@@ -18,7 +18,7 @@ from headstart.select.plan import Plan
 from headstart.select.race import Entry
 from headstart.strategies import STRATEGIES
 
-FEWEST: dict[Modality, int] = {"text": 20, "image": 10}
+FEWEST: dict[Modality, int] = {"text": 30, "image": 10}
 """Labels a class below which a source is not tuned; from ``benchmarks/results/tuning.md``."""
 FEWEST_NUMBERS = 200
 """Labels below which a source is not tuned to predict numbers."""
