@@ -167,7 +167,7 @@ class Loop:
                 )
             with self.network.training_mode():
                 while progress.place < len(self._batches):
-                    self._step(self._batches[progress.place])
+                    self._goes_on(self._step(self._batches[progress.place]))
                     progress.place += 1
                     self._heed(stop)
             progress.epoch, progress.place, self._batches = progress.epoch + 1, 0, []
@@ -219,8 +219,18 @@ class Loop:
         share = min(1.0, (epoch + 1) / max(1.0, 0.6 * self.settings.epochs))
         self.network.train_from(max(self._unfrozen, n - max(1, round(share * n))))
 
-    def _step(self, index: IntArray) -> None:
-        """Make one optimiser step; where memory ends, in smaller pieces."""
+    def _goes_on(self, loss: float) -> None:
+        """Stop where the loss is no number: nothing good comes after it."""
+        if not math.isfinite(loss):
+            raise OptionError(
+                "training diverged: the loss is no number any more",
+                where=f"step {self.progress.step} of {self.total}",
+                got=loss,
+                hint="smaller rate and head_rate",
+            )
+
+    def _step(self, index: IntArray) -> float:
+        """Make one optimiser step, where memory ends in smaller pieces; return the loss."""
         progress = self.progress
         order, noise = self.generator.get_state(), _noise(self.device)
         while True:
@@ -233,13 +243,6 @@ class Loop:
                 self._halve(len(index), error)
                 self.generator.set_state(order)
                 _set_noise(self.device, noise)
-        if not math.isfinite(loss):
-            raise OptionError(
-                "training diverged: the loss is no number any more",
-                where=f"step {progress.step + 1} of {self.total}",
-                got=loss,
-                hint="smaller rate and head_rate",
-            )
         if self._regulariser is not None:
             self._regulariser.add_gradients()
         parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
@@ -255,6 +258,7 @@ class Loop:
         progress.loss_sum += loss
         progress.loss_count += 1
         self._note(factor)
+        return loss
 
     def _halve(self, n: int, error: BaseException) -> None:
         """Make the pieces of a batch half as large; say so."""
