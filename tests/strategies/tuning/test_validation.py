@@ -261,4 +261,4 @@ def test_it_learns_and_predicts_what_it_saw(modality: str, kind: str, loops: lis
         seen = seen * model.spread_ + model.centre_
     np.testing.assert_allclose(model._scores(X), seen, rtol=1e-4, atol=1e-3)
     losses = [row["loss"] for row in model.history_]
-    assert np.mean(losses[-6:]) < 0.6 * np.mean(losses[:3])
+    assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:3])
