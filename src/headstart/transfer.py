@@ -148,7 +148,10 @@ def fit(
 
     # Race: every candidate predicts the same training items out of fold. Choose among them.
     folds = _folds(train, judge, seed, log)
-    plan, folds = _gate(plan, field, folds, judge is not None, time_left, strategy is not None, log)
+    plan, folds = select.settle(
+        plan, field, folds, judged=judge is not None, budget=time_left, named=strategy is not None
+    )
+    log.add(*plan.decisions)
     outcomes = select.race(plan.entries, field, folds, reporter=reporter)
     board = select.Board(outcomes, train, folds, metric=metric, seed=seed)
     pick = board.pick(plan)
@@ -314,39 +317,6 @@ def _folds(
         )
         return folds[:1]
     return folds
-
-
-def _gate(
-    plan: Plan,
-    field: Field,
-    folds: list[tuple[IntArray, IntArray]],
-    judged: bool,
-    budget: float,
-    named: bool,
-    log: _Log,
-) -> tuple[Plan, list[tuple[IntArray, IntArray]]]:
-    """Leave out what would take too long; where sources are tuned, let fewer folds choose."""
-    if not select.tuners(plan):
-        return plan, folds
-    few = folds[: select.fewer_folds(len(field.labels), len(folds))] if judged else folds
-    plan = select.affordable(
-        plan,
-        fits=len(few) + 1,
-        budget=budget,
-        named=named,
-        seconds=lambda entry: select.seconds_to_fit(entry, field),
-    )
-    log.add(*plan.decisions)
-    if len(few) == len(folds) or not select.tuners(plan):
-        return plan, folds
-    log.add(
-        Decision(
-            f"{('a single held-out fifth chooses', 'two held-out fifths choose')[len(few) - 1]}",
-            "tuning takes long, and the test part judges",
-            "without a strategy that tunes, all five choose",
-        )
-    )
-    return plan, few
 
 
 def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, out_of_fold: bool) -> Entry:

@@ -118,7 +118,7 @@ def _remove(checkpoints: Path) -> None:
     """Remove the checkpoints of a fit that is done, and nothing else that may lie there."""
     if not checkpoints.is_dir():
         return
-    for file in checkpoints.glob("*.safetensors"):
+    for file in (*checkpoints.glob("*.safetensors"), *checkpoints.glob("*.seconds.json")):
         file.unlink()
     with contextlib.suppress(OSError):  # something else is in it
         checkpoints.rmdir()

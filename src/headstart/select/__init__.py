@@ -5,7 +5,7 @@ from __future__ import annotations
 from headstart.select.board import Board, Judged, Pick, judge
 from headstart.select.choose import Choice, choose
 from headstart.select.corrected import Corrected, corrected
-from headstart.select.gate import affordable, enough_labels, fewer_folds, seconds_of, tuners
+from headstart.select.gate import affordable, enough_labels, seconds_of, settle, tuners
 from headstart.select.guard import Guarded, guard, veto
 from headstart.select.plan import BASELINES, MAJORITY, SCRATCH, Plan, plan
 from headstart.select.race import (
@@ -17,7 +17,6 @@ from headstart.select.race import (
     input_of,
     predict_one,
     race,
-    seconds_to_fit,
 )
 
 __all__ = [
@@ -39,7 +38,6 @@ __all__ = [
     "choose",
     "corrected",
     "enough_labels",
-    "fewer_folds",
     "fit_one",
     "guard",
     "input_of",
@@ -48,7 +46,7 @@ __all__ = [
     "predict_one",
     "race",
     "seconds_of",
-    "seconds_to_fit",
+    "settle",
     "tuners",
     "veto",
 ]

@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.core.errors import OptionError
-from headstart.core.types import Decision, Modality, Task
+from headstart.core.types import Decision, IntArray, Modality, Task
 from headstart.select.plan import Plan
-from headstart.select.race import Entry
+from headstart.select.race import Entry, Field, seconds_to_fit
 from headstart.strategies import STRATEGIES
 
 FEWEST: dict[Modality, int] = {"text": 30, "image": 10}
@@ -149,6 +149,53 @@ def fewer_folds(n: int, n_folds: int) -> int:
     if n >= ONE_FOLD:
         return 1
     return min(2, n_folds) if n >= TWO_FOLDS else n_folds
+
+
+def settle(
+    plan: Plan,
+    field: Field,
+    folds: list[tuple[IntArray, IntArray]],
+    *,
+    judged: bool,
+    budget: float,
+    named: bool,
+) -> tuple[Plan, list[tuple[IntArray, IntArray]]]:
+    """Leave out what would take too long; where sources are tuned, let fewer folds choose.
+
+    Parameters
+    ----------
+    plan : Plan
+    field : Field
+    folds : list of (train, test) index arrays
+    judged : bool
+        Whether a test part judges, so that fewer folds are enough to choose.
+    budget : float
+        Seconds that tuning may take.
+    named : bool
+        Whether the user named the strategies.
+
+    Returns
+    -------
+    Plan, list of folds
+        The plan's ``decisions`` are those made here.
+    """
+    if not tuners(plan):
+        return replace(plan, decisions=()), folds
+    few = folds[: fewer_folds(len(field.labels), len(folds))] if judged else folds
+    plan = affordable(
+        plan,
+        fits=len(few) + 1,
+        budget=budget,
+        named=named,
+        seconds=lambda entry: seconds_to_fit(entry, field),
+    )
+    if len(few) == len(folds) or not tuners(plan):
+        return plan, folds
+    what = ("a single held-out fifth chooses", "two held-out fifths choose")[len(few) - 1]
+    fewer = Decision(
+        what, "tuning takes long, and the test part judges", "--strategy probe: all five"
+    )
+    return replace(plan, decisions=(*plan.decisions, fewer)), few
 
 
 def _too_few(train: Task) -> str:

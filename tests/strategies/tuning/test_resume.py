@@ -194,9 +194,6 @@ def test_a_checkpoint_gives_back_what_was_saved(saved: Saved) -> None:
         assert arrays[name].shape == array.shape
     assert told.lines == []
     assert Checkpoint(saved.path.parent, "other").load(told) is None
-    Checkpoint(saved.path.parent, "key").remove()
-    assert not saved.path.parent.exists()
-    Checkpoint(saved.path.parent, "key").remove()
 
 
 def test_every_kind_of_damage_is_said(saved: Saved) -> None:

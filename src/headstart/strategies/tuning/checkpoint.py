@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -41,18 +41,7 @@ class Checkpoint:
         raw = save(
             {name: np.asarray(array, order="C") for name, array in arrays.items()}, {_FIELD: told}
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=self.path.parent, prefix=".checkpoint-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(part).replace(self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(part).unlink()
-            raise
+        _replace(self.path, raw)
 
     def load(self, reporter: Reporter) -> tuple[dict[str, AnyArray], dict[str, Any]] | None:
         """Return what was saved; None where there is nothing, or, said aloud, nothing sound."""
@@ -73,11 +62,44 @@ class Checkpoint:
             return None
         return arrays, meta
 
-    def remove(self) -> None:
-        """Remove the file, and its folder where nothing else is in it."""
-        self.path.unlink(missing_ok=True)
+
+def remembered(path: Path, key: list[Any], measure: Callable[[], float], *, resume: bool) -> float:
+    """Return a number measured once and written to a file; ``resume`` reads what is there.
+
+    Parameters
+    ----------
+    path : Path
+    key : list
+        What the number belongs to; of another key it is measured anew.
+    measure : callable
+    resume : bool
+    """
+    if resume and path.exists():
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            if found["key"] == key:
+                return float(found["value"])
+        except (ValueError, KeyError, TypeError):
+            pass  # damaged: measured anew
+    value = measure()
+    _replace(path, json.dumps({"key": key, "value": value}).encode())
+    return value
+
+
+def _replace(path: Path, raw: bytes) -> None:
+    """Write a file so that at any moment the old one or the new one is there, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".checkpoint-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(path)
+    except BaseException:
         with contextlib.suppress(OSError):
-            self.path.parent.rmdir()
+            Path(part).unlink()
+        raise
 
 
 def _digest(arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ from headstart.strategies.frozen import (
 from headstart.strategies.heads import sigmoid, softmax_rows
 from headstart.strategies.targets import labels_of, seed_of, targets_of
 from headstart.strategies.tuned import PREFIX, split_state, tuned_backbone
+from headstart.strategies.tuning.checkpoint import remembered
 from headstart.strategies.tuning.rules import settings_for
 from headstart.strategies.tuning.settings import Settings, Target
 
@@ -215,12 +216,22 @@ class Tuned(BaseEstimator):
     def seconds_to_fit(self, X: Any, y: Any) -> float:
         """Return about how many seconds ``fit`` would take, from a few steps on a few items.
 
+        With ``checkpoint`` they are written there, and ``resume`` reads them: what is decided by
+        them is decided the same way again.
+
         Parameters
         ----------
         X, y
             As for :meth:`fit`.
         """
-        return self._session(X, y).seconds()
+        if self.checkpoint is None:
+            return self._session(X, y).seconds()
+        return remembered(
+            Path(self.checkpoint) / f"{self.strategy}.seconds.json",
+            [str(self.source), len(X)],
+            self._session(X, y).seconds,
+            resume=self.resume,
+        )
 
     def _session(self, X: Any, y: Any) -> Session:
         """Check everything and return the fit, ready to run."""

@@ -143,7 +143,9 @@ class Loop:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.seed)
+            torch.default_generator.manual_seed(self.seed)  # torch's own: that of the CPU alone
+            if self.device.type == "cuda":
+                torch.cuda.manual_seed(self.seed)
             self._restore()
             with noting_signals(self.checkpoint is not None) as stop:
                 self._epochs(stop)
