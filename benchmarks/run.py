@@ -16,7 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".venv-bench"
 PEERS = ("sentence-transformers==6.2.0",)
-SCRIPTS = ("embed_text.py", "embed_image.py", "first_prediction.py", "probe.py")
+SCRIPTS = (
+    "embed_text.py",
+    "embed_image.py",
+    "first_prediction.py",
+    "probe.py",
+    "finetune_speed.py",
+)
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
     python benchmarks/tuning.py --data ../../shared/data clinc150 --shots 50 100 --strategy lp-ft
 
-Every run is one line of ``results/tuning.jsonl``; a run that is there is not done again. ``--table``
+Every run is a line of ``results/tuning.jsonl``; a run that is there is not done again. ``--table``
 sums the lines up, with intervals over seeds and judged items, in ``results/tuning.md``. Baselines:
 ``probe``, ``scratch`` and a plain logistic regression on frozen features.
 """
@@ -117,7 +117,7 @@ def run(
 def main() -> int:
     """Do the runs that are asked for and not there yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", choices=list(DATA), help="data sets")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(DATA))
     parser.add_argument("--data", type=Path, default=Path("../../shared/data"))
     parser.add_argument("--shots", type=int, nargs="+", default=[10, 20, 50])
     parser.add_argument("--strategy", nargs="+", default=["lp-ft"])
@@ -192,45 +192,43 @@ def table() -> None:
     text = [
         "# Which strategy wins with how many labels",
         "",
-        f"`python benchmarks/tuning.py ... --table`; {json.dumps(machine())}",
+        "`python benchmarks/tuning.py --table`, from the runs in `tuning.jsonl`;",
+        f"{json.dumps(machine())}",
         "",
-        "Accuracy on the judging items, mean over seeds; in brackets the paired difference to the "
-        "plain logistic regression on frozen features with its 95 % interval (bootstrap over seeds "
-        "and items). Seconds: one fit and its predictions, on a machine that had other work.",
+        "Accuracy on the judging items, mean over seeds. In brackets the paired difference to the "
+        "baseline that heads the table, with its 95 % interval (bootstrap over seeds, then items). "
+        "Seconds: the median of one fit with its predictions, by one thread on a machine that had "
+        "other work; they compare nothing.",
     ]
     names = list(dict.fromkeys(line["strategy"] for line in every))
     for data in dict.fromkeys(line["data"] for line in every):
         shots = sorted({line["shots"] for line in every if line["data"] == data})
-        text += ["", f"## {data}", "", "| strategy | " + " | ".join(f"{s} a class" for s in shots)]
-        text[-1] += " |"
-        text.append("|---" * (len(shots) + 1) + "|")
-        for name in names:
-            cells = []
-            for count in shots:
-                own, plain = (
-                    [
-                        ln
-                        for ln in every
-                        if (ln["data"], ln["shots"], ln["strategy"]) == (data, count, who)
-                    ]
-                    for who in (name, "logistic")
-                )
-                cells.append(cell(own, plain, name))
-            if any(cells):
-                text.append(f"| {name} | " + " | ".join(cells) + " |")
+        for base in ("logistic", "probe"):
+            text += ["", f"## {data}: difference to `{base}`", ""]
+            text += [
+                "| strategy | " + " | ".join(f"{s} a class" for s in shots) + " |",
+                "|---" * (len(shots) + 1) + "|",
+            ]
+            for name in names:
+                cells = [cell(every, data, count, name, base) for count in shots]
+                if any(cells):
+                    text.append(f"| {name} | " + " | ".join(cells) + " |")
     (RESULTS / "tuning.md").write_text("\n".join(text) + "\n")
 
 
-def cell(own: list[dict], plain: list[dict], name: str) -> str:
+def cell(every: list[dict], data: str, shots: int, name: str, base: str) -> str:
     """Return what a cell of the table says."""
+    own, plain = (
+        [ln for ln in every if (ln["data"], ln["shots"], ln["strategy"]) == (data, shots, who)]
+        for who in (name, base)
+    )
     if not own:
         return ""
-    mean = np.mean([line["accuracy"] for line in own])
-    seconds = np.median([line["seconds"] for line in own])
-    told = f"{mean:.4f}"
-    if name != "logistic" and plain:
+    told = f"{np.mean([line['accuracy'] for line in own]):.4f}"
+    if name != base and plain:
         gain, low, high = difference(own, plain)
         told += f" ({gain:+.4f} [{low:+.4f}, {high:+.4f}])"
+    seconds = np.median([line["seconds"] for line in own])
     return f"{told}, {len(own)} seed{'s' if len(own) > 1 else ''}, {seconds:.0f} s"
 
 

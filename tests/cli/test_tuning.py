@@ -107,7 +107,7 @@ def test_a_tuned_model_is_saved_with_its_curves_and_predicts_the_same(fit, tmp_p
     ran = fit("model")
     assert ran.code == 0, ran.err
     assert {one["strategy"] for one in ran.json["candidates"]} >= {"lp-ft", "probe"}
-    assert ran.err.count("MB of memory (weights") == 1
+    assert ran.err.count("MB beside what is loaded (weights") == 1
     loaded = hs.load(tmp_path / "model")
     assert loaded.predict(["a good film", "a bad film"]).tolist() == ["good", "bad"]
     if ran.json["chosen"]["strategy"] == "lp-ft":

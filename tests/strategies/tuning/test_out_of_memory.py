@@ -255,7 +255,7 @@ def test_memory_is_said_before_it_starts_and_is_what_is_held() -> None:
     trained = sum(array.size for key, array in model.tuned_.items() if not key.startswith("index."))
     assert found.optimiser == 5 * 4 * (trained + model.coef_.size + model.intercept_.size)
     assert found.activations > 0
-    assert str(found).startswith("about 1 MB of memory (weights 1, ")
+    assert str(found).startswith("about 1 MB beside what is loaded (weights 1, ")
 
 
 def test_pieces_and_errors() -> None:

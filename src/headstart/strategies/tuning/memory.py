@@ -50,7 +50,7 @@ class Memory:
             f"optimiser {_mb(self.optimiser)}",
             f"activations of {self.micro} items {_mb(self.activations)}",
         ]
-        return f"about {_mb(self.total)} MB of memory ({', '.join(parts)})"
+        return f"about {_mb(self.total)} MB beside what is loaded ({', '.join(parts)})"
 
 
 def _mb(size: int) -> str:
@@ -105,11 +105,15 @@ def _activations(network: Network, items: Items, index: IntArray, device: torch.
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
+    devices = [device] if device.type == "cuda" else []
     try:
         batch = moved(items.load(index, 0, None), device)
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            features, outputs = network(batch, items.first)
-            del features, outputs
+        # as it trains: dropout of attention keeps what is not kept without it
+        with torch.random.fork_rng(devices=devices), network.training_mode():
+            network.hold_statistics()
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                features, outputs = network(batch, items.first)
+                del features, outputs
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

@@ -255,6 +255,12 @@ class Network(nn.Module):
         finally:
             self.eval()
 
+    def hold_statistics(self) -> None:
+        """Let no statistics of batch norm move until the mode is set again."""
+        for module in self.backbone.modules():
+            if isinstance(module, _NORMS):
+                module.eval()
+
     def changed(self) -> dict[str, AnyArray]:
         """Return what training changed in the backbone, by the backbone's own names.
 

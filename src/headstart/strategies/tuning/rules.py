@@ -64,6 +64,14 @@ def epochs_for(modality: Modality, n: int) -> int:
     return min(max(round(steps * batch / max(n, 1)), least), most)
 
 
+def views_for(epochs: int) -> int:
+    """Return how many augmented views of each image a cached prefix keeps: one every 4 epochs.
+
+    Each costs a pass through the frozen blocks; from 1 to 8.
+    """
+    return min(max(epochs // 4, 1), 8)
+
+
 def depth_for(n_blocks: int, per_class: float) -> int:
     """Return how many of the last blocks ``partial`` trains: a third, or half from 20 labels."""
     return max(1, round(n_blocks * (0.5 if per_class >= 20 else 0.34)))
@@ -157,6 +165,7 @@ def settings_for(
         "batch": options.batch or (32 if modality == "text" else 16),
         "depth": depth,
     }
+    found = replace(found, views=views_for(options.epochs or found.epochs))
     made = replace(
         found,
         **{name: value for name, value in given.items() if value is not None},

@@ -31,6 +31,7 @@ from headstart.strategies.tuning.settings import Settings, Target
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone
 
+ENOUGH = 512  # items whose frozen features tell mean and spread
 WISE = (0.75, 0.5, 0.25, 0.0)  # beside 1, the tuned model itself
 
 
@@ -159,10 +160,15 @@ class Session:
         self._frozen = base
         if self.given and self.given["size"] != base.card.input.get("size"):
             self._frozen = tuned_backbone(base, {}, self.given)
+        undecided = base.card.modality == "image" and self.options.flip == "auto"
+        seen = self.X
+        if not (undecided or self.settings.head_first) and len(self.train) > ENOUGH:
+            drawn = np.random.default_rng(self.seed).permutation(self.train)[:ENOUGH]
+            seen = subset(self.X, np.sort(drawn))  # a head of zeros needs mean and spread alone
         self.features = encode.features(
-            self.X, self._frozen, device=self.options.device, reporter=self.reporter
+            seen, self._frozen, device=self.options.device, reporter=self.reporter
         ).array
-        if base.card.modality != "image" or self.options.flip != "auto":
+        if not undecided:
             return
         flip = self.target == "classes" and mirrored_are_alike(
             self.X, self._frozen, self.features, self.truth, seed=self.seed
@@ -199,9 +205,13 @@ class Session:
     def _network(self, items: Items, settings: Settings) -> tuple[Network, Items]:
         """Return the network ready to train, and the items after its frozen blocks."""
         generator = torch.Generator().manual_seed(self.seed)
-        train = np.asarray(self.features[self.train], dtype=np.float64)
+        whole = len(self.features) == len(self.truth)
+        found = self.features[self.train] if whole else self.features
+        train = np.asarray(found, dtype=np.float64)
         mean = train.mean(axis=0)
-        scale = float(np.sqrt(np.square(train - mean).mean())) or 1.0
+        # features that hardly differ are not blown up to differences of their rounding
+        least = 1e-4 * float(np.sqrt(np.square(train).mean()))
+        scale = max(float(np.sqrt(np.square(train - mean).mean())), least) or 1.0
         own = tuned_backbone(self.base, {}, self.given)
         network = Network(own, self.outputs, mean, scale)
         if settings.head_first:
