@@ -19,7 +19,7 @@ from headstart.strategies.base import (
 
 _PATHS = {
     path.split(":")[1]: path for spec in STRATEGIES.values() for path in spec.classes.values()
-}
+} | {"lr_find": "tuning.lr_find:lr_find"}
 
 __all__ = ["STRATEGIES", "StrategySpec", "from_state", "make", "open_state", *_PATHS]
 

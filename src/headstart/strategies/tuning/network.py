@@ -75,6 +75,8 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.tensor(np.asarray(mean, dtype=np.float32)))
         self.scale = float(scale)
         self.first_trained = 0
+        self._batch_norm = "frozen"
+        self._trainable: list[list[nn.Parameter]] = [[] for _ in backbone.blocks]
         with torch.no_grad():
             self.head.weight.zero_()
             self.head.bias.zero_()
