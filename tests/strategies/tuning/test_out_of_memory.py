@@ -222,12 +222,9 @@ def test_other_errors_are_not_taken_for_it(
 
 
 def _memory(monkeypatch: pytest.MonkeyPatch, most: int, error: Any = None) -> Memory:
-    from headstart.strategies.tuning.settings import Settings
-
     backbone = source("text")
     items = TextItems(items_of("text"), backbone)
     network = Network(backbone, 3, np.zeros(16), 1.0)
-    network._batch_norm, network._trainable = Settings().batch_norm, []
     with monkeypatch.context() as patch:
         inject("estimate", Failing(error or ERRORS[1], most=most), patch)
         return memory_of(network, items, batch=8, copies=5, device=torch.device("cpu"))
