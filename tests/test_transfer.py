@@ -40,9 +40,7 @@ def test_meaning_in_rare_words_is_positive_transfer(weights):
 
 
 def test_surface_codes_are_handed_to_scratch(weights):
-    result = hs.fit(
-        samples.codes(120), label="code", test=samples.codes(200, seed=1), budget="1s"
-    )
+    result = hs.fit(samples.codes(120), label="code", test=samples.codes(200, seed=1), budget="1s")
     assert result.chosen.strategy == "scratch"
     assert result.chosen.source is None
     assert result.gain.verdict == "negative"
