@@ -327,7 +327,10 @@ def test_names_and_errors() -> None:
 
 
 def test_specs_are_complete() -> None:
-    assert list(STRATEGIES) == ["majority", "scratch", "probe", "knn", "prototypes"]
+    frozen = ["majority", "scratch", "probe", "knn", "prototypes"]
+    tuned = ["finetune", "partial", "gradual", "lp-ft", "lora", "bitfit"]
+    assert list(STRATEGIES) == [*frozen, *tuned]
+    assert [name for name, spec in STRATEGIES.items() if spec.tunes] == tuned
     for name, spec in STRATEGIES.items():
         assert isinstance(spec, StrategySpec)
         assert spec.name == name
