@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -156,6 +155,8 @@ def _files(contents: BundleContents) -> dict[str, bytes]:
     """Return the bytes of each file of a bundle, the manifest last."""
     estimator, backbone = _checked(contents), _backbone(contents)
     proof = _golden(contents, estimator, backbone and with_tuned(estimator, backbone))
+    from headstart.strategies.tuning.curves import as_lines
+
     said, arrays = golden.to_files(proof)
     meta = dict(contents.state.meta)
     curves = meta.pop("history", ())
@@ -166,7 +167,7 @@ def _files(contents: BundleContents) -> dict[str, bytes]:
         GOLDEN_ARRAYS: to_safetensors(arrays, GOLDEN_ARRAYS),
     }
     if curves:
-        raw[TRAINING] = "".join(f"{json.dumps(row)}\n" for row in curves).encode()
+        raw[TRAINING] = as_lines(curves).encode()
     if contents.standalone and backbone is not None:
         raw[SOURCE] = to_safetensors(backbone.tensors(), SOURCE)
         if backbone.tokenizer is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -64,6 +63,7 @@ def fit(
     """
     with ConsoleReporter(quiet=quiet) as reporter:
         from headstart import bundle, transfer
+        from headstart.strategies.tuning.checkpoint import clear
 
         bundle.check_target(output)
         _check_writable(output)
@@ -89,7 +89,7 @@ def fit(
                 reporter=reporter,
             )
         result.save(output, standalone=standalone, overwrite=True)
-        _remove(checkpoints)
+        clear(checkpoints)
     if json:
         emit_json(result.to_json() | {"model": str(output)})
         return
@@ -112,13 +112,3 @@ def _check_writable(output: Path) -> None:
             where=f"-o {output}",
             hint="name a directory that may be written to",
         ) from error
-
-
-def _remove(checkpoints: Path) -> None:
-    """Remove the checkpoints of a fit that is done, and nothing else that may lie there."""
-    if not checkpoints.is_dir():
-        return
-    for file in (*checkpoints.glob("*.safetensors"), *checkpoints.glob("*.seconds.json")):
-        file.unlink()
-    with contextlib.suppress(OSError):  # something else is in it
-        checkpoints.rmdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import weakref
@@ -37,6 +38,21 @@ def allocate(shape: tuple[int, ...], dtype: npt.DTypeLike) -> AnyArray:
 
 
 @contextlib.contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a file beside ``target`` that takes its place, whole, when the block succeeds.
+
+    Killed at any moment, what was there before stays. The folder is made where it is missing.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
+        part = Path(folder) / target.name
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+
+
+@contextlib.contextmanager
 def writing(shape: tuple[int, ...], dtype: npt.DTypeLike, out: Path | None) -> Iterator[AnyArray]:
     """Yield the array to fill; with ``out``, its file appears there only once it is complete."""
     if out is None:
@@ -45,9 +61,7 @@ def writing(shape: tuple[int, ...], dtype: npt.DTypeLike, out: Path | None) -> I
     target = Path(out)
     if target.suffix != ".npy":
         raise OptionError("the file for features must be named *.npy", where="out", got=str(out))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
-        part = Path(folder) / "part.npy"
+    with replacing(target) as part:
         if 0 in shape:
             array: Any = np.zeros(shape, dtype=dtype)
             np.save(part, array)
@@ -56,4 +70,3 @@ def writing(shape: tuple[int, ...], dtype: npt.DTypeLike, out: Path | None) -> I
             array = np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape)
             yield array
             array.flush()
-        part.replace(target)

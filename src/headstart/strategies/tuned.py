@@ -41,6 +41,8 @@ def tuned_backbone(
     """
     import torch
 
+    from headstart.sources.backbone import tensors_sha256
+
     tokenizer, base.tokenizer = base.tokenizer, None
     try:
         made = copy.deepcopy(base)
@@ -71,7 +73,8 @@ def tuned_backbone(
                 allowed="none" if target is None else str(tuple(target.shape)),
             )
     made.card = replace(base.card, input=dict(base.card.input) | dict(given))
-    made.weights_sha256 = _identity(base.weights_sha256, changed)
+    known_by = f"{base.weights_sha256} {tensors_sha256(changed)}"  # for caches
+    made.weights_sha256 = sha256(known_by.encode()).hexdigest()
     return made.eval()
 
 
@@ -94,16 +97,6 @@ def _rows(changed: Mapping[str, AnyArray], name: str, array: AnyArray, n: int) -
     ):
         raise SourceError("it is not said which rows were tuned", where=f"index.{name}")
     return torch.from_numpy(np.ascontiguousarray(rows))
-
-
-def _identity(base: str, changed: Mapping[str, AnyArray]) -> str:
-    """Return what the tuned weights are known by, for caches."""
-    digest = sha256(base.encode())
-    for name in sorted(changed):
-        array = np.ascontiguousarray(changed[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes() if array.ndim == 0 else array.data)
-    return digest.hexdigest()
 
 
 def split_state(arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:

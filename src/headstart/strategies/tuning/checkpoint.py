@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headstart.core.types import AnyArray, Reporter
+from headstart.encode.output import replacing
 
 _FIELD = "headstart"
 
@@ -41,7 +40,8 @@ class Checkpoint:
         raw = save(
             {name: np.asarray(array, order="C") for name, array in arrays.items()}, {_FIELD: told}
         )
-        _replace(self.path, raw)
+        with replacing(self.path) as part:
+            part.write_bytes(raw)
 
     def load(self, reporter: Reporter) -> tuple[dict[str, AnyArray], dict[str, Any]] | None:
         """Return what was saved; None where there is nothing, or, said aloud, nothing sound."""
@@ -82,30 +82,23 @@ def remembered(path: Path, key: list[Any], measure: Callable[[], float], *, resu
         except (ValueError, KeyError, TypeError):
             pass  # damaged: measured anew
     value = measure()
-    _replace(path, json.dumps({"key": key, "value": value}).encode())
+    with replacing(path) as part:
+        part.write_text(json.dumps({"key": key, "value": value}), "utf-8")
     return value
 
 
-def _replace(path: Path, raw: bytes) -> None:
-    """Write a file so that at any moment the old one or the new one is there, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".checkpoint-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(part).unlink()
-        raise
+def clear(folder: Path) -> None:
+    """Remove the checkpoints of runs that are done; and their folder, if nothing else is in it."""
+    if not folder.is_dir():
+        return
+    for file in (*folder.glob("*.safetensors"), *folder.glob("*.seconds.json")):
+        file.unlink()
+    with contextlib.suppress(OSError):  # something else is in it
+        folder.rmdir()
 
 
 def _digest(arrays: Mapping[str, AnyArray], meta: Mapping[str, Any]) -> str:
-    digest = blake2b(json.dumps(dict(meta), sort_keys=True).encode(), digest_size=16)
-    for name in sorted(arrays):
-        array = np.asarray(arrays[name], order="C")  # a number stays without dimensions
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes() if array.ndim == 0 else array.data)
-    return digest.hexdigest()
+    from headstart.sources.backbone import tensors_sha256
+
+    told = json.dumps(dict(meta), sort_keys=True)
+    return sha256(f"{told} {tensors_sha256(arrays)}".encode()).hexdigest()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from headstart.core.errors import DataError, MissingExtraError, OptionError
+from headstart.encode.output import replacing
 
 History = Sequence[Mapping[str, float]]
 
@@ -49,13 +47,18 @@ def write_jsonl(history: History, path: str | Path) -> Path:
     ...     read_jsonl(write_jsonl(rows, f"{folder}/curves.jsonl")) == rows
     True
     """
-    lines = [
-        json.dumps({name: value if math.isfinite(value) else None for name, value in row.items()})
-        for row in history
-    ]
-    with _replacing(Path(path)) as part:
-        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with replacing(Path(path)) as part:
+        part.write_text(as_lines(history), encoding="utf-8")
     return Path(path)
+
+
+def as_lines(history: History) -> str:
+    """Return curves as JSON Lines; numbers that are not finite become null."""
+    rows = (
+        {name: value if math.isfinite(value) else None for name, value in row.items()}
+        for row in history
+    )
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
 
 
 def read_jsonl(path: str | Path) -> list[dict[str, float]]:
@@ -222,21 +225,9 @@ def save(figure: Any, path: str | Path) -> Path:
     """Write a figure as PNG or SVG; the file appears whole or not at all."""
     kind = Path(path).suffix.lower().removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else None
-    with _replacing(Path(path)) as part:
+    with replacing(Path(path)) as part:
         figure.savefig(part, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
     return Path(path)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a file beside ``path`` that takes its place when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-        part = Path(folder) / path.name
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
 
 
 def _of(rows: History, name: str) -> list[float]:

@@ -34,14 +34,13 @@ from headstart.strategies.heads import sigmoid, softmax_rows
 from headstart.strategies.targets import labels_of, seed_of, targets_of
 from headstart.strategies.tuned import PREFIX, split_state, tuned_backbone
 from headstart.strategies.tuning.checkpoint import remembered
-from headstart.strategies.tuning.rules import settings_for
+from headstart.strategies.tuning.rules import RULES, settings_for
 from headstart.strategies.tuning.settings import Settings, Target
 
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone
+    from headstart.strategies.tuning.items import Items
     from headstart.strategies.tuning.session import Session
-
-DEFAULT_SOURCES: dict[Modality, str] = {"text": "minilm", "image": "efficientnet-lite0"}
 
 
 class Tuned(BaseEstimator):
@@ -229,7 +228,7 @@ class Tuned(BaseEstimator):
         return remembered(
             Path(self.checkpoint) / f"{self.strategy}.seconds.json",
             [str(self.source), len(X)],
-            self._session(X, y).seconds,
+            lambda: self._session(X, y).seconds(),
             resume=self.resume,
         )
 
@@ -300,14 +299,14 @@ class Tuned(BaseEstimator):
         name = self.source
         modality: Modality = "text" if isinstance(X[0], str) and not _file(X[0]) else "image"
         if name is None:
-            name = DEFAULT_SOURCES[modality]
+            name = sources.default_source(modality)
         base = sources.load(name, reporter=self.reporter) if isinstance(name, str) else name
-        if base.card.modality not in DEFAULT_SOURCES:
+        if base.card.modality not in RULES:
             raise OptionError(
                 "this source cannot be tuned",
                 where="source",
                 got=f"{base.card.name} ({base.card.modality})",
-                allowed=list(DEFAULT_SOURCES),
+                allowed=list(RULES),
             )
         self.source_name_ = base.card.name
         return base
@@ -322,14 +321,14 @@ class Tuned(BaseEstimator):
         return np.flatnonzero(folds == 0)
 
     def _checkpoint(self, session: Session) -> Callable[..., Any]:
-        """Return what makes the checkpoint of a run from the identity of items and truth."""
+        """Return what makes the checkpoint of a run from its items and its number."""
         from headstart.strategies.tuning.checkpoint import Checkpoint
 
-        def make(identity: bytes, truth: AnyArray, number: int = 0) -> Checkpoint | None:
+        def make(items: Items, number: int) -> Checkpoint | None:
             if self.checkpoint is None:
                 return None
-            digest = blake2b(identity, digest_size=16)
-            digest.update(np.ascontiguousarray(truth).data)
+            digest = blake2b(items.identity(), digest_size=16)
+            digest.update(np.ascontiguousarray(session.truth).data)
             facts = [
                 session.base.weights_sha256,
                 asdict(session.settings),

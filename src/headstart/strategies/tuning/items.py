@@ -93,6 +93,12 @@ def order_of(
     return [batches[i] for i in turn]
 
 
+def count_batches(n: int, batch: int) -> int:
+    """Return how many batches :func:`order_of` makes of n items."""
+    whole, rest = divmod(n, SORT_WINDOW * batch)
+    return whole * SORT_WINDOW + -(-rest // batch)
+
+
 class TextItems:
     """Texts as token ids.
 

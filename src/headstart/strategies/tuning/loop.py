@@ -22,7 +22,7 @@ from headstart.core.errors import Interrupted, OptionError
 from headstart.core.types import SILENT, AnyArray, IntArray, Reporter
 from headstart.strategies.tuning import regularise, schedule
 from headstart.strategies.tuning.checkpoint import Checkpoint
-from headstart.strategies.tuning.items import Items, moved, order_of
+from headstart.strategies.tuning.items import Items, count_batches, moved, order_of
 from headstart.strategies.tuning.network import Network
 from headstart.strategies.tuning.objective import (
     Objective,
@@ -112,11 +112,7 @@ class Loop:
         self.reporter, self.name = reporter, name
         self.progress = Progress(micro=micro or settings.batch)
         self.generator = torch.Generator().manual_seed(seed)
-        per_epoch = sum(
-            -(-min(len(train) - at, 50 * settings.batch) // settings.batch)
-            for at in range(0, len(train), 50 * settings.batch)
-        )
-        self.total = per_epoch * settings.epochs
+        self.total = count_batches(len(train), settings.batch) * settings.epochs
         self.named = network.named_trained()
         self.optimiser = self._optimiser()
         self.start = {name: tensor.detach().clone() for name, tensor in self.named.items()}
@@ -141,11 +137,7 @@ class Loop:
         OutOfMemoryError
             Not even one item at a time fits into memory.
         """
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.default_generator.manual_seed(self.seed)  # torch's own: that of the CPU alone
-            if self.device.type == "cuda":
-                torch.cuda.manual_seed(self.seed)
+        with self.seeded():
             self._restore()
             with noting_signals(self.checkpoint is not None) as stop:
                 self._epochs(stop)
@@ -153,6 +145,16 @@ class Loop:
             self._put(self._best)
         elif self._ema:
             self._put(self._ema)
+
+    @contextlib.contextmanager
+    def seeded(self) -> Iterator[None]:
+        """Let torch's own generators start from the seed; they are put back at the end."""
+        on_gpu = self.device.type == "cuda"
+        with torch.random.fork_rng(devices=[self.device] if on_gpu else []):
+            torch.default_generator.manual_seed(self.seed)  # that of the CPU alone
+            if on_gpu:
+                torch.cuda.manual_seed(self.seed)
+            yield
 
     def again(self) -> None:
         """Run once more over the items, from where the weights are: to see how long it takes."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from headstart.core.errors import OptionError, SourceError
 from headstart.core.types import FloatArray, IntArray
@@ -243,9 +242,7 @@ def _rise(loop: _Watched, session: Session, plan: FloatArray) -> tuple[FloatArra
     peaks = [group["peak"] / settings.rate for group in loop.optimiser.param_groups]
     losses: list[float] = []
     lowest, mean, weight = math.inf, 0.0, 0.0
-    devices = [loop.device] if loop.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), loop.network.training_mode():
-        torch.manual_seed(loop.seed)
+    with loop.seeded(), loop.network.training_mode():
         for rate, batch in zip(plan.tolist(), _batches(loop), strict=False):
             for group, peak in zip(loop.optimiser.param_groups, peaks, strict=True):
                 group["peak"] = peak * rate

@@ -103,7 +103,7 @@ class Session:
         best: tuple[float, float] | None = None
         while True:
             network, ready = self._network(items, settings)
-            kept = checkpoint(items.identity(), self.truth, number)
+            kept = checkpoint(items, number)
             loop = self._loop(network, ready, settings, kept)
             loop.run()
             score, share = self._finish(loop)
@@ -157,21 +157,21 @@ class Session:
     def _read(self) -> None:
         """Get the frozen features, on which the head starts, and decide whether to mirror."""
         base = self.base
-        self._frozen = base
+        frozen = base
         if self.given and self.given["size"] != base.card.input.get("size"):
-            self._frozen = tuned_backbone(base, {}, self.given)
+            frozen = tuned_backbone(base, {}, self.given)
         undecided = base.card.modality == "image" and self.options.flip == "auto"
         seen = self.X
         if not (undecided or self.settings.head_first) and len(self.train) > ENOUGH:
             drawn = np.random.default_rng(self.seed).permutation(self.train)[:ENOUGH]
             seen = subset(self.X, np.sort(drawn))  # a head of zeros needs mean and spread alone
         self.features = encode.features(
-            seen, self._frozen, device=self.options.device, reporter=self.reporter
+            seen, frozen, device=self.options.device, reporter=self.reporter
         ).array
         if not undecided:
             return
         flip = self.target == "classes" and mirrored_are_alike(
-            self.X, self._frozen, self.features, self.truth, seed=self.seed
+            self.X, frozen, self.features, self.truth, seed=self.seed
         )
         self.settings = replace(self.settings, flip=flip)
         why = "a probe knows mirrored images as well as plain ones"
