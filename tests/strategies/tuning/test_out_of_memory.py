@@ -227,7 +227,14 @@ def _memory(monkeypatch: pytest.MonkeyPatch, most: int, error: Any = None) -> Me
     network = Network(backbone, 3, np.zeros(16), 1.0)
     with monkeypatch.context() as patch:
         inject("estimate", Failing(error or ERRORS[1], most=most), patch)
-        return memory_of(network, items, batch=8, copies=5, device=torch.device("cpu"))
+        return memory_of(
+            network,
+            items,
+            np.arange(len(items)),
+            batch=8,
+            copies=5,
+            device=torch.device("cpu"),
+        )
 
 
 def test_the_estimate_of_memory_where_two_items_are_too_many(

@@ -137,6 +137,30 @@ def test_views_of_an_image_are_fixed_and_taken_in_turn() -> None:
             torch.testing.assert_close(states[epoch], seen, atol=1e-5, rtol=1e-5)
 
 
+def test_of_images_what_trains_has_views_and_what_validates_a_plain_one() -> None:
+    backbone = backbone_of("lite")
+    items = ImageItems(
+        items_of("image", 6), backbone, size=32, augment=Augment(), fixed=2, reporter=Told()
+    )
+    network = _network(backbone, 3)
+    given: dict[str, Any] = {"views": 2, "device": CPU, "reporter": Told()}
+    every = cached_prefix(items, network, 3, **given)
+    told = Told()
+    valid = np.array([4, 1])
+    ready = cached_prefix(items, network, 3, **given | {"valid": valid, "reporter": told})
+    assert isinstance(ready, PrefixItems)
+    assert len(ready.arrays) == 2 * 4 + 2
+    generator = torch.Generator()
+    assert torch.equal(ready.load(valid, 0, None), every.load(valid, 0, None))
+    train = np.array([5, 0, 3])
+    for epoch in range(3):
+        found = ready.load(train, epoch, generator)
+        assert torch.equal(found, every.load(train, epoch, generator))
+    for index, drawn in ((train, None), (valid, generator)):
+        with pytest.raises(AssertionError, match="not asked for"):
+            ready.load(index, 0, drawn)
+
+
 VISION = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
 VISION |= {"intermediate_size": 24, "image_size": 32, "patch_size": 16}
 PREPARED = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.3] * 3}

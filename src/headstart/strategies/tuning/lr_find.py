@@ -212,7 +212,9 @@ def _loop(session: Session) -> _Watched:
     """Return the session's loop, at a constant rate."""
     settings = replace(session.settings, schedule="constant", warmup=0.0, ema=0.0)
     network, items = session._network(session._items(), settings)
-    memory = memory_of(network, items, batch=settings.batch, copies=5, device=session.device)
+    memory = memory_of(
+        network, items, session.train, batch=settings.batch, copies=5, device=session.device
+    )
     return _Watched(
         network,
         items,

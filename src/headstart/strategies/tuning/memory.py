@@ -58,7 +58,13 @@ def _mb(size: int) -> str:
 
 
 def memory_of(
-    network: Network, items: Items, *, batch: int, copies: int, device: torch.device
+    network: Network,
+    items: Items,
+    train: IntArray,
+    *,
+    batch: int,
+    copies: int,
+    device: torch.device,
 ) -> Memory:
     """Return what training takes, measured on the largest item.
 
@@ -67,6 +73,8 @@ def memory_of(
     network : Network
         Prepared, on the device.
     items : Items
+    train : ndarray of int
+        Places of the items that train.
     batch : int
         Items of a batch; a piece is as many of them as fit the activations' share.
     copies : int
@@ -80,7 +88,7 @@ def memory_of(
     """
     weights = sum(t.numel() * t.element_size() for t in (*network.parameters(), *network.buffers()))
     trained = sum(t.numel() for t in network.named_trained().values())
-    largest = int(items.sizes.argmax())
+    largest = int(train[items.sizes[train].argmax()])
     one = _activations(network, items, np.full(1, largest), device)
     try:
         two = _activations(network, items, np.full(2, largest), device)
@@ -107,7 +115,7 @@ def _activations(network: Network, items: Items, index: IntArray, device: torch.
 
     devices = [device] if device.type == "cuda" else []
     try:
-        batch = moved(items.load(index, 0, None), device)
+        batch = moved(items.load(index, 0, torch.Generator()), device)
         # as it trains: dropout of attention keeps what is not kept without it
         with torch.random.fork_rng(devices=devices), network.training_mode():
             network.hold_statistics()

@@ -28,27 +28,33 @@ _BATCH_IMAGES = 16
 class PrefixItems:
     """Items that have passed the first blocks of a network.
 
-    Texts are kept without padding, as rows of one (tokens, width) array; images as ``views``
-    arrays of one state each.
+    Texts are kept without padding, as rows of one (tokens, width) array; images as one state for
+    each view of each.
 
     Parameters
     ----------
     items : Items
     arrays : ndarray
-        (tokens, width) for texts, (views, n, ...) for images.
+        (tokens, width) for texts, (states, ...) for images.
     first : int
         The block that takes what ``load`` returns.
-    ragged : bool
-        Whether they are texts.
+    rows : ndarray of shape (1 + views, n), or None for texts
+        Where the state of each view of each image lies, the plain view first; -1 for none.
     staged : bool or None
         None: hidden states are all that the blocks take. Else see ``Midway.as_tuple``.
     """
 
     def __init__(
-        self, items: Items, arrays: AnyArray, first: int, *, ragged: bool, staged: bool | None
+        self,
+        items: Items,
+        arrays: AnyArray,
+        first: int,
+        *,
+        rows: IntArray | None,
+        staged: bool | None,
     ) -> None:
         self.sizes, self.first = items.sizes, first
-        self.arrays, self._ragged, self._items, self._staged = arrays, ragged, items, staged
+        self.arrays, self._rows, self._items, self._staged = arrays, rows, items, staged
         self._starts = np.concatenate([[0], np.cumsum(items.sizes)])
 
     def __len__(self) -> int:
@@ -56,15 +62,16 @@ class PrefixItems:
 
     def load(self, index: IntArray, epoch: int, generator: torch.Generator | None) -> Any:
         """Return the state of the items at ``index``; without ``generator`` the plain view."""
-        if self._ragged:
+        if self._rows is None:
             state: Any = self._padded(index)
         else:
-            plain = generator is None or len(self.arrays) == 1
-            view = 0 if plain else 1 + epoch % (len(self.arrays) - 1)
-            state = torch.from_numpy(np.ascontiguousarray(self.arrays[view][np.asarray(index)]))
+            plain = generator is None or len(self._rows) == 1
+            rows = self._rows[0 if plain else 1 + epoch % (len(self._rows) - 1), index]
+            assert (rows >= 0).all(), "a view that was not asked for"
+            state = torch.from_numpy(np.ascontiguousarray(self.arrays[rows]))
         if self._staged is None:
             return state
-        hidden = state[0] if self._ragged else state
+        hidden = state[0] if self._rows is None else state
         return Midway(self._items.load(index, 0, None), hidden, self._staged)
 
     def _padded(self, index: IntArray) -> tuple[Tensor, Tensor]:
@@ -88,6 +95,7 @@ def cached_prefix(
     stop: int,
     *,
     views: int,
+    valid: IntArray | None = None,
     device: torch.device,
     reporter: Reporter,
 ) -> Items:
@@ -102,6 +110,9 @@ def cached_prefix(
     stop : int
     views : int
         Augmented views of each image beside the plain one; 0 for texts.
+    valid : ndarray of int, optional
+        Items that are only looked at: of images, they alone have a plain view, and no other. By
+        default every item has every view.
     device : torch.device
     reporter : Reporter
         Told the progress; and why, where nothing is cached.
@@ -128,7 +139,8 @@ def cached_prefix(
         return items
     run = _Prefix(items, network, stop, device)
     one = hidden[0, 0] if ragged else hidden[0]
-    count = int(items.sizes.sum()) if ragged else (views + 1) * len(items)
+    rows = None if ragged else _rows(len(items), views, valid)
+    count = int(items.sizes.sum()) if rows is None else int(rows.max()) + 1
     need = 4 * count * one.numel()
     allowed = limit_bytes()
     if need > min(allowed, 0.8 * shutil.disk_usage(tempfile.gettempdir()).free):
@@ -137,10 +149,18 @@ def cached_prefix(
             f"is more than the cache may hold ($HEADSTART_CACHE_GB, now {allowed / 1e9:.1f} GB)."
         )
         return items
-    shape = (count, one.numel()) if ragged else (views + 1, len(items), *one.shape)
-    arrays = allocate(shape, np.float32)
-    _fill(arrays, run, views=0 if ragged else views, ragged=ragged, name=name, reporter=reporter)
-    return PrefixItems(items, arrays, stop, ragged=ragged, staged=staged)
+    arrays = allocate((count, one.numel()) if ragged else (count, *one.shape), np.float32)
+    _fill(arrays, run, rows, name=name, reporter=reporter)
+    return PrefixItems(items, arrays, stop, rows=rows, staged=staged)
+
+
+def _rows(n: int, views: int, valid: IntArray | None) -> IntArray:
+    """Return where the state of each view of each image goes, the plain view first; -1: nowhere."""
+    wanted = np.ones((views + 1, n), dtype=bool)
+    if valid is not None and views:
+        wanted[:, valid] = False
+        wanted[0] = ~wanted[0]
+    return np.where(wanted, np.cumsum(wanted).reshape(wanted.shape) - 1, -1)
 
 
 def _hidden(state: Any) -> tuple[Any, bool, bool | None]:
@@ -167,14 +187,15 @@ class _Prefix:
 
 
 def _fill(
-    arrays: AnyArray, run: _Prefix, *, views: int, ragged: bool, name: str, reporter: Reporter
+    arrays: AnyArray, run: _Prefix, rows: IntArray | None, *, name: str, reporter: Reporter
 ) -> None:
-    """Run the prefix over all views of all items; where memory ends, in smaller pieces."""
+    """Run the prefix over what is wanted of all items; where memory ends, in smaller pieces."""
     sizes = run.items.sizes
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    batches = _batches(sizes, np.argsort(sizes, kind="stable"), ragged)
-    waiting = [(view, index) for view in range(views + 1) for index in batches][::-1]
-    total, done, most = len(sizes) * (views + 1), 0, len(sizes)
+    wanted = [np.arange(len(sizes))] if rows is None else [np.flatnonzero(row >= 0) for row in rows]
+    waiting = [(view, at) for view, some in enumerate(wanted) for at in _batches(sizes, some, rows)]
+    waiting.reverse()
+    total, done, most = sum(map(len, wanted)), 0, len(sizes)
     while waiting:
         view, index = waiting.pop()
         if len(index) > most:
@@ -191,17 +212,19 @@ def _fill(
             reporter.say(f"Out of memory: {most} items at a time through the frozen blocks.")
             waiting.append((view, index))
             continue
-        if ragged:
+        if rows is None:
             for row, at in enumerate(index):
                 arrays[starts[at] : starts[at + 1]] = hidden[row, : sizes[at]]
         else:
-            arrays[view, index] = hidden
+            arrays[rows[view, index]] = hidden
         done += len(index)
         reporter.progress("running the frozen blocks", done, total, "items")
 
 
-def _batches(sizes: IntArray, order: IntArray, ragged: bool) -> list[IntArray]:
-    if not ragged:
+def _batches(sizes: IntArray, places: IntArray, rows: IntArray | None) -> list[IntArray]:
+    """Return the items at ``places``, shortest first, in batches of about as many tokens."""
+    order = places[np.argsort(sizes[places], kind="stable")]
+    if rows is not None:
         return [order[at : at + _BATCH_IMAGES] for at in range(0, len(order), _BATCH_IMAGES)]
     batches, start = [], 0
     for stop in range(1, len(order) + 1):

@@ -227,7 +227,13 @@ class Session:
         if stop and self.options.cache_prefix is not False and not anew:
             views = settings.views if isinstance(items, ImageItems) else 0
             ready = cached_prefix(
-                items, network, stop, views=views, device=self.device, reporter=self.reporter
+                items,
+                network,
+                stop,
+                views=views,
+                valid=self.valid,
+                device=self.device,
+                reporter=self.reporter,
             )
         return network, ready
 
@@ -259,7 +265,7 @@ class Session:
     ) -> Loop:
         copies = 5 + int(settings.ema > 0) + int(settings.l2_sp > 0)
         self.memory = memory_of(
-            network, items, batch=settings.batch, copies=copies, device=self.device
+            network, items, self.train, batch=settings.batch, copies=copies, device=self.device
         )
         name = self.base.card.name
         if not quiet:
