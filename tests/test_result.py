@@ -122,7 +122,7 @@ def test_advice_speaks_only_of_what_is_so(result):
     sound = replace(result, candidates=result.candidates[:2])
     assert sound.advice() == []
     unsettled = replace(sound, gain=gain("inconclusive", 0.02, -0.02, 0.06))
-    assert unsettled.advice() == ["about 400 judged items would settle it (now 100)"]
+    assert unsettled.advice() == ["about 818 judged items would settle it, 4 times of 5 (now 100)"]
     harmful = replace(sound, gain=gain("negative", -0.2, -0.3, -0.1))
     assert "headstart sources --modality text" in harmful.advice()[0]
 

@@ -130,7 +130,9 @@ class Result:
         lines = []
         settle = labels_to_settle(self.gain)
         if self.gain.verdict == "inconclusive" and self.transfer is not None and settle:
-            lines.append(f"about {settle:,} judged items would settle it (now {self.gain.n:,})")
+            lines.append(
+                f"about {settle:,} judged items would settle it, 4 times of 5 (now {self.gain.n:,})"
+            )
         if self.transfer is None and sources.default_source(self.task.modality) is None:
             lines.append("headstart has no pretrained source for this kind of data yet")
         elif self.transfer is not None and (

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.core.errors import DataError, OptionError
-from headstart.core.types import Gain
-from headstart.evaluate import METRICS, Predictions, gain, labels_to_settle, score, verdict
+from headstart.evaluate import METRICS, Predictions, gain, score, verdict
 from headstart.evaluate.resample import BLOCK, resamples, units
 
 FEW = settings(max_examples=15, deadline=None, derandomize=True)
@@ -180,30 +179,6 @@ def test_the_verdict(low, high, expected):
     assert verdict(low, high, 0.01) == expected
 
 
-def test_the_labels_that_would_settle_it():
-    assert labels_to_settle(Gain(0.02, -0.02, 0.06, 100)) == 400
-    assert labels_to_settle(Gain(-0.02, -0.06, 0.02, 100)) == 400
-    assert labels_to_settle(Gain(0.02, 0.0, 0.04, 100)) == 101
-    assert labels_to_settle(Gain(0.0, -0.04, 0.04, 100)) is None
-    assert labels_to_settle(Gain(0.0001, -0.1, 0.1, 1000)) is None
-    assert labels_to_settle(Gain(0.1, -math.inf, math.inf, 1)) is None
-    assert labels_to_settle(Gain(0.1, 0.05, 0.15, 100, verdict="positive")) is None
-
-
-def test_that_many_labels_settle_half_of_such_comparisons():
-    rng = np.random.default_rng(0)
-
-    def compare(n):
-        truth = np.array(["a"] * n)
-        models = [Predictions(np.where(rng.random(n) < p, "a", "b")) for p in (0.78, 0.7)]
-        return gain("accuracy", truth, *models, n_boot=200)
-
-    needed = labels_to_settle(Gain(0.08, 0.08 - 0.124, 0.08 + 0.124, 100))
-    assert needed == 241
-    settled = np.mean([compare(needed).verdict == "positive" for _ in range(200)])
-    assert 0.35 < settled < 0.62  # 0.5 less the two extra items, +- 3 * 0.035
-
-
 def test_options_out_of_range_are_refused():
     truth = np.array(["a", "b"])
     found = Predictions(truth)
@@ -213,8 +188,6 @@ def test_options_out_of_range_are_refused():
         score("accuracy", truth, found, level=95)
     with pytest.raises(OptionError, match="margin"):
         gain("accuracy", truth, found, found, margin=-0.1)
-    with pytest.raises(OptionError, match="level"):
-        labels_to_settle(Gain(0.1, -0.1, 0.3, 10), level=1.0)
     with pytest.raises(DataError, match="groups"):
         score("accuracy", truth, found, groups=np.zeros(3))
     with pytest.raises(DataError, match="no items"):

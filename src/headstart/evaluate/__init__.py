@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from headstart.evaluate.compiled import value
-from headstart.evaluate.intervals import gain, labels_to_settle, score, verdict
+from headstart.evaluate.intervals import gain, score, verdict
 from headstart.evaluate.metrics import METRICS, Metric, default_metric, find_metric
+from headstart.evaluate.power import labels_to_settle, power_of
 from headstart.evaluate.predictions import Predictions, assemble
+from headstart.evaluate.repeated import repeated_gain, repeated_score
+from headstart.evaluate.runs import gain_over_runs, score_over_runs
 
 __all__ = [
     "METRICS",
@@ -15,8 +18,13 @@ __all__ = [
     "default_metric",
     "find_metric",
     "gain",
+    "gain_over_runs",
     "labels_to_settle",
+    "power_of",
+    "repeated_gain",
+    "repeated_score",
     "score",
+    "score_over_runs",
     "value",
     "verdict",
 ]

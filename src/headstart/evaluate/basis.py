@@ -41,6 +41,8 @@ class Basis:
         units or (for averages over classes) of the units within a class.
     dependence : float
         1, or ``OUT_OF_FOLD``.
+    freedom : float, optional
+        Degrees of freedom, where they are not those of the units.
     """
 
     drawn: Units
@@ -48,11 +50,12 @@ class Basis:
     ceiling: float
     factor: float
     dependence: float
+    freedom: float | None = None
 
     @property
     def df(self) -> float:
-        """Degrees of freedom: the effective number of units minus one."""
-        return self.drawn.effective - 1
+        """Degrees of freedom: the effective number of units minus one, unless given."""
+        return self.drawn.effective - 1 if self.freedom is None else self.freedom
 
     def standard_error(self, boot: FloatArray) -> float:
         """Return the standard error from bootstrap values; NaN where one unit is all there is.

@@ -225,46 +225,6 @@ def verdict(low: float, high: float, margin: float) -> Verdict:
     return "none" if -margin <= low and high <= margin else "inconclusive"
 
 
-def labels_to_settle(measured: Gain, *, level: float = 0.95) -> int | None:
-    """Guess how many judged items would settle an inconclusive comparison.
-
-    The number at which the interval, shrinking with the root of the number of items, would no
-    longer contain zero if the gain stays as measured (normal approximation: the chance that it
-    then does is about one half).
-
-    Parameters
-    ----------
-    measured : Gain
-    level : float
-        Confidence of the gain's interval; the guess does not depend on it as long as the new
-        interval has the same one.
-
-    Returns
-    -------
-    int or None
-        None if the comparison is settled, if nothing can be said (no measured difference, or an
-        interval without end), or if more than 10 million would be needed.
-
-    Raises
-    ------
-    OptionError
-        If ``level`` is not between 0.5 and 1.
-
-    Examples
-    --------
-    >>> labels_to_settle(Gain(0.02, -0.02, 0.06, 100))
-    400
-    """
-    check_options(100, level)
-    half = (measured.high - measured.low) / 2
-    if measured.verdict != "inconclusive" or not math.isfinite(half):
-        return None
-    if abs(measured.estimate) * 1e4 <= half:
-        return None
-    needed = math.ceil(round(measured.n * (half / measured.estimate) ** 2, 6))
-    return max(needed, measured.n + 1) if needed <= 10_000_000 else None
-
-
 def check_options(n_boot: int, level: float, margin: float = 0.0) -> None:
     """Refuse options of the bootstrap that are out of range.
 
