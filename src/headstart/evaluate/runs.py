@@ -5,9 +5,10 @@ vary, and a new run on new items would vary by both: which items judge (a bootst
 groups, within the runs) and which run it is (the spread between the runs). Plain percentiles of a
 two-stage bootstrap (runs, then items) are too narrow with a handful of runs, and count the items
 twice where every run has its own. Here the two levels are measured apart and put together:
-
-* same items: the variance of the items, plus that between the runs divided by their number;
-* other items: the spread between the runs holds that of the items; the larger of the two counts.
+the variance of the mean over runs by the items that were drawn, plus what the runs differ by more
+than items explain (the components of variance of a two-way or a nested layout: Owen, "The
+pigeonhole bootstrap", Annals of Applied Statistics 1, 2007). On other items for every run that is
+the larger of the two.
 
 The degrees of freedom are the number of runs minus one where the runs vary more than the items,
 so that three seeds are told apart from thirty.
@@ -262,18 +263,18 @@ def _combined(
 ) -> tuple[float, float]:
     """Return the standard error of the mean over runs, and its degrees of freedom."""
     j = len(values)
+    own = [basis(metric, t, g) for t, g in zip(truths, _each(groups, truths), strict=True)]
+    errors = [one.standard_error(boot) for one, boot in zip(own, boots, strict=True)]
+    alone = float(np.square(errors).mean())
+    items = rests.standard_error(boots.mean(axis=0)) ** 2 if same_items else alone / j
     between = float(values.var(ddof=1)) / j
-    if same_items:
-        items = rests.standard_error(boots.mean(axis=0)) ** 2
-        total = items + between
-    else:
-        own = [basis(metric, t, g) for t, g in zip(truths, _each(groups, truths), strict=True)]
-        errors = [one.standard_error(boot) for one, boot in zip(own, boots, strict=True)]
-        items = float(np.square(errors).sum()) / j**2
-        total = max(items, between)
+    # what items do to each run alone is seen between the runs, too: it counts once
+    extra = max(0.0, between - max(0.0, alone - items) / (j - 1))
+    total = items + extra
     if between > items:
         return float(np.sqrt(total)), j - 1.0
-    if not same_items or not total > 0:
+    if not total > 0 or rests.df <= 0:
         return float(np.sqrt(total)), rests.df
-    shares = items**2 / max(rests.df, 1e-9) + between**2 / (j - 1)
-    return float(np.sqrt(total)), total**2 / shares if rests.df > 0 else rests.df
+    freedom = total**2 / (items**2 / rests.df + extra**2 / (j - 1))
+    # on other items a spread that is not seen may be there all the same
+    return float(np.sqrt(total)), freedom if same_items else min(freedom, 3.0 * (j - 1))
