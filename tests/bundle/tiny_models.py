@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from headstart import bundle, strategies
-from headstart.core.types import Candidate, Decision, Gain, Score
+from headstart.core.types import Candidate, Decision, Gain, Pair, Score
 
 DIM = 16
 CLASSES = ("birnen", "q,uitten", "äpfel")
@@ -117,8 +117,10 @@ def known(case: tuple[str, str, str]) -> Any:
     return contents_of(case)
 
 
-def contents_of(case: tuple[str, str, str], *, seed: int = 0, **changes: Any) -> Any:
-    """Fit a strategy on a few items and put it into BundleContents."""
+def contents_of(
+    case: tuple[str, str, str], *, seed: int = 0, member: str = "probe", **changes: Any
+) -> Any:
+    """Fit a strategy on a few items and put it into BundleContents; ``member`` is a blend's."""
     from headstart import encode
 
     name, kind, modality = case
@@ -130,12 +132,21 @@ def contents_of(case: tuple[str, str, str], *, seed: int = 0, **changes: Any) ->
     if kind == "classification":
         labels = np.array([CLASSES[i % 3] for i in range(n)], dtype=object)
     source = backbone = None
-    inputs, given = items, {}
+    inputs: Any = items
+    given: dict[str, Any] = {}
     if spec.uses_source:
         backbone = tiny_backbone(modality)
         source = backbone.card
-    if spec.tunes:
-        given = {"source": backbone, "epochs": 2, "flip": False}
+    tuning = {"source": backbone, "epochs": 2, "flip": False}
+    if spec.combines:
+        plain = encode.pixels(items) if modality == "image" else items
+        tunes = strategies.STRATEGIES[member].tunes
+        other = items if tunes else encode.features(items, backbone, cache=False).array
+        inputs = Pair(plain, other)
+        given = {"transfer": member, "n_folds": 2, "transfer_params": tuning if tunes else {}}
+        given["scratch_params"] = {"network": False} if modality == "image" else {}
+    elif spec.tunes:
+        given = tuning
     elif spec.uses_source:
         inputs = encode.features(items, backbone, cache=False).array
     elif modality == "image":

@@ -19,13 +19,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from headstart import strategies
 from headstart.core.errors import DataError, OptionError, UnknownNameError
-from headstart.core.types import Features, State, subset
+from headstart.core.types import Features, Pair, State, subset
 from headstart.strategies import STRATEGIES, StrategySpec
 
 CASES = [
     pytest.param(name, modality, kind, id=f"{name}-{modality}-{kind}")
     for name, spec in STRATEGIES.items()
-    for modality in (spec.modalities if name == "scratch" else ("text",))
+    for modality in (spec.modalities if name in ("scratch", "blend") else ("text",))
     for kind in ("classification", "regression")
     if spec.supports(kind, modality)  # type: ignore[arg-type]
 ]
@@ -46,12 +46,18 @@ PUBLIC_ON_FEATURES = [
 ] + [strategies.Majority(), strategies.MeanRegressor()]
 
 # the network of scratch on images takes minutes; test_scratch_image.py holds it to the same
-QUICK: dict[tuple[str, str], dict[str, Any]] = {("scratch", "image"): {"network": False}}
+QUICK: dict[tuple[str, str], dict[str, Any]] = {
+    ("scratch", "image"): {"network": False},
+    ("blend", "image"): {"scratch_params": {"network": False}, "n_folds": 2},
+}
 WORDS = {"sad": "grey rain cold night lost", "happy": "bright sun warm day found", "calm": "sea"}
 
 
 def data(name: str, modality: str, n: int = 36, *, seed: int = 0) -> tuple[Any, Any, Any]:
     """Return items or features, string labels and numbers, all related."""
+    if STRATEGIES[name].combines:
+        plain, labels, values = data("scratch", modality, n, seed=seed)
+        return Pair(plain, data("probe", modality, n, seed=seed)[0]), labels, values
     rng = np.random.default_rng(seed)
     labels = np.array(["sad", "happy", "calm"], dtype=object)[np.arange(n) % 3]
     shift = np.arange(n) % 3
@@ -105,7 +111,19 @@ def as_bytes(state: State) -> bytes:
 
 
 def snapshot(X: Any) -> Any:
+    if isinstance(X, Pair):
+        return Pair(snapshot(X.scratch), snapshot(X.transfer))
     return X.copy(deep=True) if isinstance(X, pd.DataFrame) else (X.copy())
+
+
+def assert_same(X: Any, before: Any) -> None:
+    if isinstance(X, Pair):
+        assert_same(X.scratch, before.scratch)
+        assert_same(X.transfer, before.transfer)
+    elif isinstance(X, pd.DataFrame):
+        pd.testing.assert_frame_equal(X, before)
+    else:
+        assert np.array_equal(np.asarray(X), np.asarray(before))
 
 
 @pytest.mark.parametrize(("name", "modality", "kind"), CASES)
@@ -114,10 +132,7 @@ def test_same_seed_same_bytes_and_data_left_alone(name: str, modality: str, kind
     before_X, before_y = snapshot(X), y.copy()
     again = clone(first).fit(X, y)
     assert as_bytes(first.to_state()) == as_bytes(again.to_state())
-    if isinstance(X, pd.DataFrame):
-        pd.testing.assert_frame_equal(X, before_X)
-    else:
-        assert np.array_equal(np.asarray(X), np.asarray(before_X))
+    assert_same(X, before_X)
     assert np.array_equal(y, before_y)
 
 
@@ -329,7 +344,8 @@ def test_names_and_errors() -> None:
 def test_specs_are_complete() -> None:
     frozen = ["majority", "scratch", "probe", "knn", "prototypes"]
     tuned = ["finetune", "partial", "gradual", "lp-ft", "lora", "bitfit"]
-    assert list(STRATEGIES) == [*frozen, *tuned]
+    assert list(STRATEGIES) == [*frozen, *tuned, "blend"]
+    assert [name for name, spec in STRATEGIES.items() if spec.combines] == ["blend"]
     assert [name for name, spec in STRATEGIES.items() if spec.tunes] == tuned
     for name, spec in STRATEGIES.items():
         assert isinstance(spec, StrategySpec)

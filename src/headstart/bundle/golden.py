@@ -15,7 +15,8 @@ from headstart.bundle.codec import from_json, from_safetensors, plain
 from headstart.bundle.columns import Column, golden_rows, to_frame
 from headstart.bundle.manifest import GOLDEN, GOLDEN_ARRAYS, Manifest
 from headstart.core.errors import BundleCorruptError
-from headstart.core.types import AnyArray, FloatArray, Kind, Modality
+from headstart.core.types import AnyArray, FloatArray, Kind, Modality, Pair
+from headstart.strategies import STRATEGIES
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog.",
@@ -162,6 +163,16 @@ def raw_items(golden: Golden, modality: Modality, columns: Sequence[Column]) -> 
     return list(golden.texts) if golden.images is None else golden.images
 
 
+def head_inputs(
+    golden: Golden, strategy: str, modality: Modality, columns: Sequence[Column]
+) -> Any:
+    """Return what the estimator takes: the golden features, items, or a pair of both."""
+    items = raw_items(golden, modality, columns)
+    if golden.features is None:
+        return items
+    return Pair(items, golden.features) if STRATEGIES[strategy].combines else golden.features
+
+
 def check_head(golden: Golden, estimator: Any, manifest: Manifest) -> None:
     """Check that the estimator still makes the golden outputs.
 
@@ -171,9 +182,7 @@ def check_head(golden: Golden, estimator: Any, manifest: Manifest) -> None:
         It does not.
     """
     try:
-        inputs = golden.features
-        if inputs is None:
-            inputs = raw_items(golden, manifest.modality, manifest.columns)
+        inputs = head_inputs(golden, manifest.strategy, manifest.modality, manifest.columns)
         got = outputs(estimator, manifest.kind, inputs)
     except Exception as error:  # a state that is not the strategy's own can fail anywhere
         raise BundleCorruptError(

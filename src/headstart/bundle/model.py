@@ -12,7 +12,8 @@ from headstart.bundle.golden import Golden, check_features, outputs, raw_items
 from headstart.bundle.inputs import prepared, shown
 from headstart.bundle.manifest import Manifest
 from headstart.core.errors import OptionError
-from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Reporter
+from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Pair, Reporter
+from headstart.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -289,9 +290,15 @@ class Bundle:
             return self._backbone
 
     def _inputs(self, items: Any, *, cache: bool = False) -> Any:
-        """Return what the estimator takes: features, pixels or the items themselves."""
-        if self.manifest.source is not None:
-            return self._features(items, cache)
+        """Return what the estimator takes: features, pixels or the items, or a pair for a blend."""
+        if self.manifest.source is None:
+            return self._plain(items)
+        features = self._features(items, cache)
+        blend = STRATEGIES[self.manifest.strategy].combines
+        return Pair(self._plain(items), features) if blend else features
+
+    def _plain(self, items: Any) -> Any:
+        """Return what a strategy without a source takes: pixels, or the items themselves."""
         if self.modality == "image":
             from headstart import encode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.bundle import disk
 from headstart.bundle.codec import from_json, from_safetensors
@@ -26,6 +26,9 @@ from headstart.bundle.manifest import (
 from headstart.bundle.model import Bundle
 from headstart.core.errors import BundleCorruptError, BundleError
 from headstart.core.types import SILENT, Reporter, State
+
+if TYPE_CHECKING:
+    from headstart.strategies import StrategySpec
 
 
 def load(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) -> Bundle:
@@ -149,7 +152,7 @@ def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
         )
     if spec.uses_source != (manifest.source is not None):
         raise BundleCorruptError("a source where the strategy uses none, or none", where=MANIFEST)
-    _side(manifest)
+    _side(manifest, spec)
     state = State(from_safetensors(arrays_raw, MODEL), from_json(meta_raw, STATE))
     try:
         estimator = strategies.open_state(
@@ -165,9 +168,9 @@ def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
     return estimator
 
 
-def _side(manifest: Manifest) -> None:
+def _side(manifest: Manifest, spec: StrategySpec) -> None:
     """Check the one input setting that the bundle itself acts on."""
-    if manifest.modality == "image" and manifest.source is None:
+    if manifest.modality == "image" and (spec.combines or not spec.uses_source):
         side = manifest.input.get("side")
         if type(side) is not int or not 1 <= side <= 1024:
             raise BundleCorruptError("no sound image size", where=MANIFEST, got=side)

@@ -238,14 +238,24 @@ def _record(contents: BundleContents, backbone: Backbone | None) -> SourceRecord
 
 
 def _input(contents: BundleContents) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if contents.source is not None:
-        return dict(contents.source.input) | dict(contents.state.meta.get("given", {}))
-    return {"side": contents.side} if contents.modality == "image" else {}
+        found = dict(contents.source.input) | dict(contents.state.meta.get("given", {}))
+    if contents.modality == "image" and _without_source(contents):
+        found["side"] = contents.side
+    return found
+
+
+def _without_source(contents: BundleContents) -> bool:
+    """Say whether the model, or a member of it, takes the items without a source."""
+    from headstart import strategies
+
+    return contents.source is None or strategies.STRATEGIES[contents.strategy].combines
 
 
 def _golden(contents: BundleContents, estimator: Any, backbone: Backbone | None) -> golden.Golden:
     """Let the model predict the golden inputs."""
-    side = golden.IMAGE_SIDE if backbone is not None else contents.side
+    side = contents.side if _without_source(contents) else golden.IMAGE_SIDE
     items = golden.golden_items(contents.modality, contents.columns, side)
     features = None
     if backbone is not None:
@@ -261,8 +271,8 @@ def _golden(contents: BundleContents, estimator: Any, backbone: Backbone | None)
         features=features,
         outputs=np.empty(0),
     )
-    inputs = golden.raw_items(proof, contents.modality, contents.columns)
-    made = golden.outputs(estimator, contents.kind, inputs if features is None else features)
+    inputs = golden.head_inputs(proof, contents.strategy, contents.modality, contents.columns)
+    made = golden.outputs(estimator, contents.kind, inputs)
     return replace(proof, outputs=made)
 
 

@@ -198,6 +198,25 @@ class State:
     meta: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """The same n items as the two members of a blend take them.
+
+    Parameters
+    ----------
+    scratch : items of length n
+        What the strategy without a source takes.
+    transfer : items or features of length n
+        What the strategy with a source takes.
+    """
+
+    scratch: Any
+    transfer: Any
+
+    def __len__(self) -> int:
+        return len(self.scratch)
+
+
 class Reporter(Protocol):
     """Where rooms say things: a line of text, or how far a stage has come."""
 
@@ -229,7 +248,9 @@ SILENT: Reporter = SilentReporter()
 
 
 def subset(items: Any, index: Sequence[int] | IntArray) -> Any:
-    """Return the items at ``index``, whatever holds them: a list, an array or a data frame."""
+    """Return the items at ``index``, whatever holds them: list, array, data frame or pair."""
+    if isinstance(items, Pair):
+        return Pair(subset(items.scratch, index), subset(items.transfer, index))
     if hasattr(items, "iloc"):
         return items.iloc[np.asarray(index)].reset_index(drop=True)
     if isinstance(items, np.ndarray):

@@ -83,8 +83,19 @@ def plan(
     for name in named:
         if name not in STRATEGIES:
             raise UnknownNameError("strategy", name, STRATEGIES)
-    fit_for = [name for name, spec in STRATEGIES.items() if spec.supports(kind, modality)]
+    fit_for = [
+        name
+        for name, spec in STRATEGIES.items()
+        if spec.supports(kind, modality) and not spec.combines
+    ]
     for name in named:
+        if STRATEGIES[name].combines:
+            raise OptionError(
+                f"{name!r} is not raced: it is made of candidates once they have raced",
+                where="--strategy",
+                allowed=fit_for,
+                hint="leave it out: it takes part wherever scratch and a transfer do",
+            )
         if name not in fit_for:
             raise OptionError(
                 f"the strategy {name!r} cannot be used for {kind} on {modality} data",

@@ -29,8 +29,9 @@ class StrategySpec:
         What users type.
     summary : str
         One line for lists and reports.
-    input : {"features", "items"}
-        What ``fit`` takes: the (n, d) features of a frozen source, or the items themselves.
+    input : {"features", "items", "pair"}
+        What ``fit`` takes: the (n, d) features of a frozen source, the items themselves, or a
+        ``core.types.Pair`` of what two members take.
     modalities : tuple of {"image", "text", "audio", "table"}
     uses_source : bool
         Whether knowledge from a pretrained source goes in.
@@ -44,7 +45,7 @@ class StrategySpec:
 
     name: str
     summary: str
-    input: Literal["features", "items"]
+    input: Literal["features", "items", "pair"]
     modalities: tuple[Modality, ...]
     uses_source: bool
     paper: str
@@ -55,6 +56,11 @@ class StrategySpec:
     def tunes(self) -> bool:
         """Whether the weights of the source change: it takes items, and a source."""
         return self.uses_source and self.input == "items"
+
+    @property
+    def combines(self) -> bool:
+        """Whether it is made of two others: it takes no part in a race, it comes out of one."""
+        return self.input == "pair"
 
     def path(self, kind: Kind, modality: Modality) -> str | None:
         """Return ``"module:Class"`` for a kind of task and a modality; None if it has none."""
@@ -171,6 +177,16 @@ _SPECS = (
         "Ben Zaken et al., ACL 2022",
         "BitFit",
     ),
+    StrategySpec(
+        "blend",
+        "scratch and a transfer strategy, weighted",
+        "pair",
+        ("image", "text"),
+        True,
+        "Wolpert, Neural Networks 1992; Breiman, Machine Learning 1996",
+        {"classification": "blend:Blend", "regression": "blend:BlendRegressor"},
+        {"classification": "blend:BlendHead", "regression": "blend:BlendRegressorHead"},
+    ),
 )
 
 STRATEGIES: dict[str, StrategySpec] = {spec.name: spec for spec in _SPECS}
@@ -236,6 +252,8 @@ def make(
             raise UnknownNameError(f"parameter of strategy {name!r}", given, known)
     if "random_state" in known:
         params["random_state"] = random_state
+    if "modality" in known:
+        params["modality"] = modality
     return cls(**params)
 
 
