@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headstart.bundle import Bundle, load
     from headstart.core import errors
     from headstart.core.types import Candidate, Decision, Features, Gain, Score, Task
+    from headstart.ranking import Ranking, rank_sources
     from headstart.result import Result
     from headstart.transfer import check, fit
 
@@ -31,6 +32,7 @@ __all__ = [
     "Decision",
     "Features",
     "Gain",
+    "Ranking",
     "Result",
     "Score",
     "Task",
@@ -43,6 +45,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load",
+    "rank_sources",
     "select",
     "sources",
     "strategies",
@@ -58,9 +61,11 @@ _HOMES = {
     "Gain": "core.types",
     "Score": "core.types",
     "Task": "core.types",
+    "Ranking": "ranking",
     "Result": "result",
     "check": "transfer",
     "fit": "transfer",
+    "rank_sources": "ranking",
 }
 
 

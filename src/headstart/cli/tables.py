@@ -22,7 +22,8 @@ COLOURS = {"positive": "green", "negative": "red", "none": "yellow", "inconclusi
 MARKS = {"error": "[red]error[/red]", "warning": "[yellow]warning[/yellow]", "info": "info"}
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
+    """Return an empty table; a column whose name starts with ``>`` is set to the right."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
         right = column.startswith(">")
@@ -34,7 +35,9 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     """Yield the blocks that end ``fit``: candidates, the choice, the gain, what to try next."""
     yield ""
     yield Text(f"Candidates, compared on the training part ({result.task.n:,} items)")
-    table = _table("candidate", f">{result.metric} out of fold", ">95 % interval", ">seconds", "")
+    table = new_table(
+        "candidate", f">{result.metric} out of fold", ">95 % interval", ">seconds", ""
+    )
     for candidate in result.ranked():
         estimate, interval = _split(candidate.score)
         chosen = candidate.status == "chosen"
@@ -44,7 +47,7 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     yield table
     yield ""
     yield Text(f"Judged on {result.judged_by}")
-    judged = _table("", f">{result.metric}", ">95 % interval")
+    judged = new_table("", f">{result.metric}", ">95 % interval")
     for name, score in result.judged_scores():
         estimate, interval = _split(score)
         bold = "bold" if name == result.chosen.name else ""
@@ -70,7 +73,7 @@ def check_table(report: CheckReport) -> Iterator[RenderableType]:
     if not report.findings:
         yield Text("Nothing wrong was found.", style="green")
         return
-    table = _table("", "what", ">how many", "items", "what to do")
+    table = new_table("", "what", ">how many", "items", "what to do")
     for finding in report.findings:
         shown = ", ".join(finding.items[:5]) + (" ..." if finding.count > 5 else "")
         table.add_row(
@@ -90,7 +93,7 @@ def sources_table(
     if not cards:
         yield Text("No source of the catalogue is like that.")
         return
-    table = _table("name", "for", "pretrained on", ">parameters", ">MB", "licence", "here")
+    table = new_table("name", "for", "pretrained on", ">parameters", ">MB", "licence", "here")
     for card in cards:
         table.add_row(
             card.name,
@@ -109,7 +112,7 @@ def sources_table(
 
 def examples_table(examples: Mapping[str, Example]) -> Iterator[RenderableType]:
     """Yield the example data sets as a table, and how to fetch one."""
-    table = _table("name", "for", "what")
+    table = new_table("name", "for", "what")
     for name, example in examples.items():
         table.add_row(name, example.modality, escape(example.title))
     yield table
@@ -131,7 +134,7 @@ def example_lines(example: Example, place: str) -> list[str]:
 def cache_table(info: CacheInfo, weights: Sequence[SourceCard]) -> Iterator[RenderableType]:
     """Yield what is cached as a table."""
     yield Text(f"{info.entries:,} items in {info.path}", no_wrap=True, overflow="ignore")
-    table = _table("features of", ">MB")
+    table = new_table("features of", ">MB")
     for name, size in info.by_source.items():
         table.add_row(escape(name), f"{size / 1e6:.1f}")
     table.add_row("all", f"{info.bytes / 1e6:.1f} of {info.limit / 1e6:,.0f}", style="bold")
@@ -145,7 +148,7 @@ def cache_table(info: CacheInfo, weights: Sequence[SourceCard]) -> Iterator[Rend
 def evaluation_table(measured: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Yield a model's measures as a table."""
     yield Text(f"Judged on {measured['n']:,} items")
-    table = _table("metric", ">estimate", ">95 % interval")
+    table = new_table("metric", ">estimate", ">95 % interval")
     interval = f"\\[{measured['low']:.3f}, {measured['high']:.3f}]"
     table.add_row(str(measured["metric"]), f"{measured['estimate']:.3f}", interval, style="bold")
     for name in ("accuracy", "macro_f1", "rmse", "r2"):

@@ -18,6 +18,9 @@ from headstart.select.race import (
     predict_one,
     race,
 )
+from headstart.select.rank import Contender, Ranked, Ranks, rank
+from headstart.select.sample import sample
+from headstart.select.transferability import gbc, h_score, leep, logme, nce
 
 __all__ = [
     "BASELINES",
@@ -25,6 +28,7 @@ __all__ = [
     "SCRATCH",
     "Board",
     "Choice",
+    "Contender",
     "Corrected",
     "Entry",
     "Field",
@@ -34,17 +38,26 @@ __all__ = [
     "Outcome",
     "Pick",
     "Plan",
+    "Ranked",
+    "Ranks",
     "affordable",
     "choose",
     "corrected",
     "enough_labels",
     "fit_one",
+    "gbc",
     "guard",
+    "h_score",
     "input_of",
     "judge",
+    "leep",
+    "logme",
+    "nce",
     "plan",
     "predict_one",
     "race",
+    "rank",
+    "sample",
     "seconds_of",
     "settle",
     "tuners",
