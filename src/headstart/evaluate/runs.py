@@ -80,7 +80,7 @@ def score_over_runs(
     >>> truth = np.array(["a"] * 50)
     >>> runs = [Predictions(np.array(["a"] * k + ["b"] * (50 - k))) for k in (40, 42, 44, 42)]
     >>> print(score_over_runs("accuracy", [truth] * 4, runs, same_items=True))
-    0.840 [0.714, 0.917]
+    0.840 [0.717, 0.916]
     """
     check_options(n_boot, level)
     _check_runs(truths, {"predictions": predictions}, groups, same_items=same_items)
@@ -141,7 +141,7 @@ def gain_over_runs(
     >>> hits = [Predictions(np.array(["a"] * k + ["b"] * (50 - k))) for k in (44, 46, 45)]
     >>> poor = Predictions(np.array(["a"] * 30 + ["b"] * 20))
     >>> print(gain_over_runs("accuracy", [truth] * 3, hits, [poor] * 3, same_items=True))
-    +0.300 [0.146, 0.431] over scratch: positive transfer
+    +0.300 [0.148, 0.429] over scratch: positive transfer
     """
     check_options(n_boot, level, margin)
     both = {"transfers": transfers, "baselines": baselines}
