@@ -76,6 +76,8 @@ class Task:
         What could not be read, each with its reason.
     grouped : bool
         True where the user named groups (``--group``): intervals are then over groups.
+    unlabelled : Task or None
+        Items that came with DATA without a label: the pool of what to label next.
     """
 
     modality: Modality
@@ -93,6 +95,7 @@ class Task:
     decisions: tuple[Decision, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     grouped: bool = False
+    unlabelled: Task | None = None
 
     @property
     def n(self) -> int:
@@ -100,7 +103,7 @@ class Task:
         return len(self.ids)
 
     def take(self, index: Sequence[int] | IntArray) -> Task:
-        """Return the items at ``index`` as a task of its own, without a test part."""
+        """Return the items at ``index`` as a task of its own, without test part and pool."""
         at = np.asarray(index, dtype=np.int64)
         return replace(
             self,
@@ -110,6 +113,7 @@ class Task:
             groups=self.groups[at],
             domains=None if self.domains is None else self.domains[at],
             test=None,
+            unlabelled=None,
         )
 
 

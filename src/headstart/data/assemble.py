@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart import parallel
 from headstart.core.errors import DataError
-from headstart.core.types import AnyArray, IntArray, Kind, Reporter, Skipped, Task
+from headstart.core.types import AnyArray, Decision, IntArray, Kind, Reporter, Skipped, Task
 from headstart.data.columns import apply_columns, fit_columns
 from headstart.data.decodable import readable
 from headstart.data.folders import LABEL
@@ -25,7 +25,7 @@ from headstart.data.labels import (
     to_numbers,
     unlabelled,
 )
-from headstart.data.part import Part, shown
+from headstart.data.part import Part, is_missing, shown
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def assemble(train: Part, held: Part | None, rules: Rules) -> Task:
         Too many images cannot be decoded.
     """
     found_train, found_test = train.n, held.n if held else 0
+    pool = _pool(train) if rules.labelled else None
     kind, train, held = _with_labels(train, held, rules)
     train = _decoded(train, found_train, rules)
     held = None if held is None else _decoded(held, found_test, rules)
@@ -64,6 +65,8 @@ def assemble(train: Part, held: Part | None, rules: Rules) -> Task:
             )
     if train.modality == "table":
         train, held = _features(train, held, rules)
+    if pool is not None:
+        train = train.say(_of_pool(pool))
     train, held = _finished_labels(train, held, kind)
     classes = (
         () if train.labels is None or kind == "regression" else tuple(sorted(set(train.labels)))
@@ -73,10 +76,35 @@ def assemble(train: Part, held: Part | None, rules: Rules) -> Task:
     )
     if train.labels is not None and not rules.judging:
         train = _checked(train, held, kind, classes)
-    if held is None:
-        return _as_task(train, kind, classes, groups, None)
-    test = _as_task(held, kind, classes, held_groups, None)
-    return _as_task(train, kind, classes, groups, test)
+    test = None if held is None else _as_task(held, kind, classes, held_groups, None)
+    task = _as_task(train, kind, classes, groups, test)
+    return task if pool is None else replace(task, unlabelled=_pooled(pool, task, rules))
+
+
+def _pool(train: Part) -> Part | None:
+    """Return the items that have no label where others have one; None where there are none."""
+    missing = [i for i, value in enumerate(train.labels or ()) if is_missing(value)]
+    return train.only(missing) if missing and len(missing) < train.n else None
+
+
+def _of_pool(pool: Part) -> Decision:
+    return Decision(
+        f"{pool.n:,} items have no label",
+        "they are not learnt from; which of them to label next is said at the end",
+    )
+
+
+def _pooled(pool: Part, task: Task, rules: Rules) -> Task | None:
+    """Return the unlabelled items as a task of its own; None where none of them can be read."""
+    pool = readable(pool, pool.n, allowed=1.0, reporter=rules.reporter)
+    if task.modality == "table":
+        types = dict(task.items.attrs["column_types"])
+        pool = _without_blank_rows(
+            replace(pool, items=apply_columns(pool.items, types, pool.origin)[0])
+        )
+    if not pool.n:
+        return None
+    return _as_task(pool, task.kind, task.classes, np.arange(pool.n), None)
 
 
 def _decoded(part: Part, found: int, rules: Rules) -> Part:

@@ -60,6 +60,21 @@ class Part:
         """Return the part with further decisions."""
         return replace(self, decisions=self.decisions + decisions)
 
+    def only(self, places: Sequence[int]) -> Part:
+        """Return the items at these places as a part of its own, without labels."""
+        at = np.array(places, dtype=np.int64)
+        return replace(
+            self,
+            items=subset(self.items, at),
+            ids=[self.ids[i] for i in at],
+            labels=None,
+            groups=None,
+            domains=_pick(self.domains, at),
+            rows=None,
+            decisions=(),
+            skipped=(),
+        )
+
     def leave_out(self, reasons: dict[int, str]) -> Part:
         """Return the part without the items at these positions, each listed with its reason."""
         if not reasons:
