@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO := demo-out
 WORKERS ?= auto
+DATA ?= ../../shared/data
 # Compiled bytecode makes every start faster; some machines switch it off for all of Python.
 unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench proofs test-timm clean help
+.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend proofs test-timm clean help
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -73,6 +74,12 @@ check: lint types contracts tests docs  ## All that CI runs.
 
 bench: $(VENV)/.sources  ## Measure speed side by side with what people use today.
 	@$(BIN)/python benchmarks/run.py
+
+bench-blend: $(VENV)/.dev $(VENV)/.sources  ## Measure whether blending pays; DATA=folder of clinc150 and sign-digits.
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python blend.py --data $(DATA) clinc150 --shots 3 10 \
+	  --seeds 0 1 2 --strategy probe knn prototypes
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python blend.py --data $(DATA) sign-digits --shots 10 \
+	  --seeds 0 1 --strategy probe knn prototypes
 
 test-timm: $(VENV)/.dev  ## Test the timm door, in an environment of its own.
 	@$(PIP) install --quiet --no-deps --target .timm timm==1.0.31 torchvision

@@ -23,10 +23,14 @@ FAILURES = (HeadstartError, ValueError, ArithmeticError)
 
 @dataclass(frozen=True)
 class Entry:
-    """A candidate that takes part: a strategy, and the source it uses (None for none)."""
+    """A candidate that takes part: a strategy, and the source it uses (None for none).
+
+    ``member`` is for a blend alone: the strategy that it combines with scratch.
+    """
 
     strategy: str
     source: str | None = None
+    member: str | None = None
 
     @property
     def name(self) -> str:

@@ -92,6 +92,7 @@ class _Blended(BaseEstimator):
     scratch_: Any
     transfer_: Any
     transfer_name_: str
+    source_name_: str | None
     weights_: FloatArray
     tuned: dict[str, AnyArray]
     given: dict[str, Any]
@@ -115,7 +116,14 @@ class _Blended(BaseEstimator):
 
     @classmethod
     def of(
-        cls, scratch: Any, transfer: Any, weights: Any, *, name: str, modality: Modality
+        cls,
+        scratch: Any,
+        transfer: Any,
+        weights: Any,
+        *,
+        name: str,
+        modality: Modality,
+        source: str | None = None,
     ) -> Self:
         """Put two fitted members together.
 
@@ -128,6 +136,8 @@ class _Blended(BaseEstimator):
         name : str
             The strategy of ``transfer``.
         modality : {"image", "text"}
+        source : str, optional
+            What it transfers from, for people to read.
 
         Raises
         ------
@@ -138,6 +148,7 @@ class _Blended(BaseEstimator):
         """
         model = cls(transfer=name, modality=modality)
         model._put(scratch, transfer, weights, _transferring(name))
+        model.source_name_ = source
         return model
 
     def _put(self, scratch: Any, transfer: Any, weights: Any, name: str) -> None:
@@ -150,18 +161,17 @@ class _Blended(BaseEstimator):
         if sorted(one) != sorted(other):
             raise DataError("the members of a blend know different classes", got=one, allowed=other)
         self.scratch_, self.transfer_, self.weights_ = scratch, transfer, found
-        self.transfer_name_ = name
+        self.transfer_name_, self.source_name_ = name, None
 
     @property
     def decisions_(self) -> list[Decision]:
-        """What the blend is made of, and what its transfer member decided."""
+        """What the blend is made of."""
         check_is_fitted(self, "weights_")
-        share = share_of(self.weights_)
-        said = Decision(
-            f"blend of scratch (weight {share:.2f}) and {self.transfer_name_} ({1 - share:.2f})",
-            "the weights that predicted best out of fold, pulled towards equal ones",
-        )
-        return [said, *getattr(self.transfer_, "decisions_", ())]
+        share, other = share_of(self.weights_), self.transfer_name_
+        if self.source_name_:
+            other = f"{self.source_name_} + {other}"
+        what = f"blend of scratch (weight {share:.2f}) and {other} ({1 - share:.2f})"
+        return [Decision(what, "what predicted best out of fold, pulled towards equal weights")]
 
     def fit(self, X: Pair, y: Any) -> Self:
         """Fit both members on all items, after their weights were learnt out of fold.
@@ -240,7 +250,8 @@ class _Blended(BaseEstimator):
         lifted = {
             key: members["transfer"].pop(key) for key in _HOISTED if key in members["transfer"]
         }
-        meta = {"transfer": self.transfer_name_, "modality": self.modality, "members": members}
+        meta: dict[str, Any] = {"transfer": self.transfer_name_, "source": self.source_name_}
+        meta |= {"modality": self.modality, "members": members}
         return State(arrays, meta | lifted)
 
     @classmethod
@@ -267,8 +278,14 @@ class _Blended(BaseEstimator):
                 cls._open(strategy, kind=cls.kind, modality=meta["modality"], state=whole)
             )
         scratch, transfer = members
-        weights = state.arrays["weights"]
-        model = cls.of(scratch, transfer, weights, name=name, modality=meta["modality"])
+        model = cls.of(
+            scratch,
+            transfer,
+            state.arrays["weights"],
+            name=name,
+            modality=meta["modality"],
+            source=meta["source"],
+        )
         if hasattr(model.transfer_, "tuned"):  # the source below needs what was tuned in it
             model.tuned, model.given = model.transfer_.tuned, model.transfer_.given
         return model

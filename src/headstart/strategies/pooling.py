@@ -108,8 +108,14 @@ def learn_weights(scratch: FloatArray, transfer: FloatArray, codes: IntArray) ->
 
 
 def mixed(scratch: FloatArray, transfer: FloatArray, weights: Any) -> FloatArray:
-    """Return the weighted sum of two arrays of n predicted numbers."""
-    made: FloatArray = float(weights[0]) * scratch + float(weights[1]) * transfer
+    """Return the weighted sum of two arrays of n predicted numbers.
+
+    Parameters
+    ----------
+    scratch, transfer : ndarray of shape (n,)
+    weights : two numbers, or ndarray of shape (2, n)
+    """
+    made: FloatArray = weights[0] * scratch + weights[1] * transfer
     return made
 
 
