@@ -9,7 +9,9 @@ from sklearn.datasets import load_digits
 
 from headstart import data, strategies
 from headstart.core.errors import OptionError
-from headstart.select.label_next import label_next, neediest, places, suspects
+from headstart.core.types import Task
+from headstart.evaluate import Predictions
+from headstart.select.label_next import advice, label_next, neediest, places, suspects
 
 
 def probe(features, labels):
@@ -139,3 +141,27 @@ def test_the_neediest_classes():
     assert (worst.low, worst.high) == pytest.approx((exact.low, exact.high), abs=1e-6)
     assert neediest(truth, truth) == ()
     assert len(neediest(truth, np.roll(truth, 10), n=2)) == 2
+
+
+def task_of(labels, kind="classification"):
+    n = len(labels)
+    classes = tuple(sorted(set(labels))) if kind == "classification" else ()
+    ids = tuple(f"row {i + 1}" for i in range(n))
+    return Task("text", kind, ["x"] * n, labels, ids, np.arange(n), classes)
+
+
+def test_advice_speaks_of_the_rows_that_were_held_out():
+    labels = np.array(["cat", "dog"] * 10, dtype=object)
+    right = np.where(labels == "cat", 0.85, 0.15)
+    right[[3, 5]] = 0.99, 0.95
+    rows = np.arange(19, 1, -1)
+    chances = np.stack([right, 1 - right], axis=1)[rows]
+    said = np.array(["cat", "dog"], dtype=object)[chances.argmax(axis=1)]
+    found = advice(task_of(labels), rows, Predictions(said, chances, ("cat", "dog")))
+    assert [one.id for one in found.suspects] == ["row 4", "row 6"]
+    assert [one.label for one in found.neediest] == ["dog"]
+    bare = advice(task_of(labels), rows, Predictions(said))
+    assert (bare.suspects, bare.neediest) == ((), found.neediest)
+    assert advice(task_of(labels), rows, None) == advice(task_of(labels), rows[:0], None)
+    numbers = task_of(np.arange(20.0), "regression")
+    assert advice(numbers, rows, Predictions(np.arange(18.0))).neediest == ()

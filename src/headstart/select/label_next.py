@@ -21,8 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.core.errors import OptionError
-from headstart.core.types import AnyArray, FloatArray, IntArray
+from headstart.core.types import AnyArray, FloatArray, IntArray, Task
 from headstart.data import suspects as suspects_of
+from headstart.evaluate import Predictions
 
 SAME = 1e-3
 """Squared distance of features of length 1 below which two items are the same for labelling."""
@@ -306,3 +307,45 @@ def _wilson(right: int, n: int) -> tuple[float, float]:
 def places(suggestions: Sequence[Suggestion]) -> IntArray:
     """Return the places of suggestions, in their order."""
     return np.array([one.place for one in suggestions], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What out-of-fold predictions say of the labels.
+
+    Parameters
+    ----------
+    suspects : tuple of Suspect
+    neediest : tuple of ClassNeed
+    """
+
+    suspects: tuple[Suspect, ...] = ()
+    neediest: tuple[ClassNeed, ...] = ()
+
+
+def advice(train: Task, rows: IntArray, predictions: Predictions | None) -> Advice:
+    """Return which labels are probably wrong, and which classes are recognised worst.
+
+    Parameters
+    ----------
+    train : Task
+    rows : ndarray of int
+        Places of the items that were predicted out of fold.
+    predictions : Predictions or None
+        For the items at ``rows``; None where nothing was held out.
+
+    Returns
+    -------
+    Advice
+        Empty for regression.
+    """
+    if predictions is None or train.kind == "regression" or not len(rows):
+        return Advice()
+    assert train.labels is not None
+    labels, found = train.labels[rows], predictions.probabilities
+    ids = [train.ids[int(i)] for i in rows]
+    wrong: tuple[Suspect, ...] = ()
+    if found is not None and set(labels) <= set(predictions.classes):
+        sums = found.sum(axis=1, keepdims=True)  # rounding may exceed 1 by a little
+        wrong = suspects(labels, found / np.maximum(sums, 1.0), predictions.classes, ids)
+    return Advice(wrong, neediest(labels, predictions.labels))
