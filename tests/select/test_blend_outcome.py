@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headstart import strategies
-from headstart.core.errors import DataError
+from headstart import select, strategies
+from headstart.core.errors import DataError, OptionError
 from headstart.core.types import Pair, subset
 from headstart.evaluate import Predictions, value
 from headstart.select.blend import blend_entry, blend_outcome, blended, pair_of
@@ -227,3 +227,13 @@ def test_a_tuned_member_takes_the_items_themselves() -> None:
     assert pair_of(blend_entry(Entry("lp-ft", "tiny")), inputs, items).transfer is items
     assert isinstance(subset(tuned, [1]), Pair)
     assert len(subset(tuned, [1])) == 1
+
+
+def test_a_blend_is_made_of_what_raced_and_not_raced() -> None:
+    plan = select.plan("text", "classification", source="minilm")
+    assert "probe" in {entry.strategy for entry in plan.entries}
+    assert "blend" not in {entry.strategy for entry in plan.entries}
+    for name in ("blend", ["probe", "blend"]):
+        with pytest.raises(OptionError, match="is not raced") as caught:
+            select.plan("text", "classification", strategy=name)
+        assert "blend" not in str(caught.value.allowed)

@@ -123,6 +123,9 @@ class _ScratchText(BaseEstimator):
             )
             for name in state.meta["analysers"]
         }
+        for name, tfidf in self._tfidf.items():
+            if len(tfidf.vocabulary) != len(tfidf.idf):
+                raise DataError("n-grams and their weights differ in number", where=name)
         own = {
             name.removeprefix("model."): array
             for name, array in state.arrays.items()
