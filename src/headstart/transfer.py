@@ -6,7 +6,7 @@ Read this file from top to bottom and you know the product. No algorithm lives h
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from headstart import data as data_room
 from headstart import encode, evaluate, select, sources
+from headstart._version import __version__
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import (
     SILENT,
@@ -25,13 +26,16 @@ from headstart.core.types import (
     Reporter,
     Skipped,
     Task,
+    subset,
 )
+from headstart.evaluate import Predictions
 from headstart.result import Result, put_together
 from headstart.select import MAJORITY, SCRATCH, Entry, Field, Judged, Pick, Plan
 
 FOLDS = 5  # out-of-fold predictions of the training part
 LARGE = 10_000  # training items of which one held-out fifth chooses, where a test part judges
 JUDGE_ITEMS = 2_000  # labelled items that judge when --shots leaves more than that
+LABEL_THESE = 50  # unlabelled items of DATA that are proposed for labelling
 FEWEST_JUDGES = 10  # labelled items below which a regression is judged out of fold
 
 
@@ -49,6 +53,7 @@ def fit(
     shots: int | None = None,
     metric: str | None = None,
     budget: str | float | None = None,
+    curve: bool | None = None,
     seed: int = 0,
     allow_unreadable: float = 0.05,
     checkpoint: str | Path | None = None,
@@ -77,14 +82,19 @@ def fit(
     metric : str, optional
         One of ``headstart.evaluate.METRICS``.
     budget : str or float, optional
-        Time that tuning sources may take: ``"90s"``, ``"10m"``, ``"1.5h"`` or seconds; 10 minutes
-        by default. What would take longer is left out, unless it is named with ``strategy``.
+        Time that all of it may take: ``"90s"``, ``"10m"``, ``"1.5h"`` or seconds; 3 minutes by
+        default. Scratch and frozen features take what they take; further sources and tuning take
+        part as long as there is time, unless they are named with ``strategy``.
+    curve : bool, optional
+        Measure how transfer and scratch learn from fewer labels, and forecast what more would
+        bring; by default where it takes little time.
     seed : int
         Same data, seed and versions: same numbers.
     allow_unreadable : float
         Share of unreadable items, 0 to 1, above which reading fails.
     checkpoint : path, optional
-        A folder where training writes checkpoints, once a minute and when it is asked to stop.
+        A folder where the race keeps what was predicted, and training writes checkpoints, once a
+        minute and when it is asked to stop.
     resume : bool
         Go on from the checkpoints of the same data, options and seed, to the same bits.
     reporter : Reporter
@@ -115,7 +125,7 @@ def fit(
         )
 
     # Read the data, and set apart the part that judges.
-    time_left = select.seconds_of(budget)
+    clock = select.Clock(select.seconds_of(budget))
     task = data_room.read(
         data,
         label=label,
@@ -137,49 +147,73 @@ def fit(
     log.add(*plan.decisions)
     plan = select.enough_labels(plan, train, named=strategy is not None)
     log.add(*plan.decisions)
-    metric = _metric(metric, task, log)
+    rules = select.Rules(_metric(metric, task, log), judge is not None, strategy is not None)
 
     # Turn the items into what the candidates see, once for all of them.
-    field, judging = _encode(plan, train, judge, seed, reporter)
-    field = replace(
-        field,
-        tuning={"checkpoint": checkpoint, "resume": resume, "reporter": select.Once(reporter)},
-    )
+    tuning = {"checkpoint": checkpoint, "resume": resume, "reporter": select.Once(reporter)}
+    view = _View(train, judge, seed, tuning, reporter)
+    for name in plan.sources[:1]:
+        view.encode(name)
 
-    # Race: every candidate predicts the same training items out of fold. Choose among them.
+    # Race: candidates predict the same training items out of fold; who cannot win any more stops.
     folds = _folds(train, judge, seed, log)
-    plan, folds = select.settle(
-        plan, field, folds, judged=judge is not None, budget=time_left, named=strategy is not None
+    facts = [train.fingerprint, __version__, seed, shots]
+    journal = select.Journal(checkpoint, facts, resume=resume, reporter=reporter)
+    groups = select.groups_of(train)
+    contest = select.Contest(
+        view.field, folds, rules, groups=groups, clock=clock, journal=journal, reporter=reporter
     )
-    log.add(*plan.decisions)
-    outcomes = select.race(plan.entries, field, folds, reporter=reporter)
-    board = select.Board(outcomes, train, folds, metric=metric, seed=seed)
+    contest.run((*select.BASELINES, *(plan.frozen(plan.sources[0]) if plan.sources else ())))
+    for name in select.scout(contest, plan, view.look, n_judge=judge.n if judge else 0):
+        view.encode(name)
+        contest.run(plan.frozen(name))
+    contest.tune(plan)
+    log.keep(*contest.decisions)
+
+    # Choose.
+    board = select.Board(tuple(contest.outcomes.values()), train, folds, rules.metric, seed)
     pick = board.pick(plan)
     log.add(*pick.decisions)
 
     # Judge on what did not choose, and let the guard have the last word.
     finalists = [entry for entry in (MAJORITY, SCRATCH, pick.best) if entry is not None]
-    fitted = {entry.name: select.fit_one(entry, field) for entry in finalists}
+    fitted = {entry.name: contest.final(entry) for entry in finalists}
     for estimator in fitted.values():
         log.add(*getattr(estimator, "decisions_", ()))
+    found: dict[str, Predictions] = {}
     if judge is None:
         judged = board.judged(plan, pick.best)
     else:
         found = {
-            entry.name: select.predict_one(
-                fitted[entry.name], select.input_of(entry, judging, judge.items), task.classes
-            )
+            entry.name: select.predict_one(fitted[entry.name], view.judging(entry), task.classes)
             for entry in finalists
         }
-        judged = select.judge(found, pick.best, judge, metric=metric, seed=seed)
+        judged = select.judge(found, pick.best, judge, metric=rules.metric, seed=seed)
     shipped = _ship(plan, pick, judged, log, out_of_fold=judge is None)
 
-    return put_together(
+    # Learn from fewer labels, to say what more would bring; and look at the labels themselves.
+    if pick.best is not None and pick.best.source not in view.inputs:
+        view.encode(str(pick.best.source))
+    learned = select.learning_curve(
+        pick.best,
+        view.field,
+        train,
+        select.Judges(folds, judge, view.judged),
+        metric=rules.metric,
+        seed=seed,
+        wanted=curve,
+        elapsed=time.perf_counter() - started,
+        seconds=select.seconds_per_fit(board.outcomes, folds),
+        full=found if judge else select.known_by(board),
+        reporter=reporter,
+    )
+    log.add(*learned.decisions)
+    result = put_together(
         shipped=shipped,
         best=pick.best,
         state=fitted[shipped.name].to_state(),
         train=train,
-        metric=metric,
+        metric=rules.metric,
         judged=judged,
         candidates=board.candidates(shipped),
         decisions=tuple(log.decisions),
@@ -187,7 +221,14 @@ def fit(
         seed=seed,
         shots=shots,
         skipped=skipped,
+        curve=learned.curve,
+        about_labels=select.advice(train, board.measured.get(shipped.name)),
     )
+    if task.unlabelled is None:
+        return result
+    these = result.label_next(task.unlabelled.items, LABEL_THESE)
+    named = tuple(replace(one, id=task.unlabelled.ids[one.place]) for one in these)
+    return replace(result, label_these=named, seconds=time.perf_counter() - started)
 
 
 class _Log:
@@ -199,8 +240,12 @@ class _Log:
 
     def add(self, *decisions: Decision) -> None:
         for decision in decisions:
-            self.decisions.append(decision)
             self.reporter.say(str(decision))
+        self.keep(*decisions)
+
+    def keep(self, *decisions: Decision) -> None:
+        """Keep what was said already."""
+        self.decisions += decisions
 
 
 def _set_apart(task: Task, shots: int | None, seed: int, log: _Log) -> tuple[Task, Task | None]:
@@ -261,25 +306,55 @@ def _metric(name: str | None, task: Task, log: _Log) -> str:
     return name
 
 
-def _encode(
-    plan: Plan, train: Task, judge: Task | None, seed: int, reporter: Reporter
-) -> tuple[Field, dict[str | None, Any]]:
-    """Return what candidates train on, and the judging part in the same form."""
-    inputs: dict[str | None, Any] = {None: train.items}
-    judging: dict[str | None, Any] = {None: judge.items if judge else None}
-    if train.modality == "image":
-        inputs[None] = encode.pixels(train.items, reporter=reporter)
-        judging[None] = encode.pixels(judge.items, reporter=reporter) if judge else None
-    for name in plan.sources:
-        backbone = sources.load(name, reporter=reporter)
-        inputs[name] = encode.features(train.items, backbone, reporter=reporter).array
-        if judge:
-            judging[name] = encode.features(judge.items, backbone, reporter=reporter).array
-    assert train.labels is not None
-    field = Field(
-        inputs, train.labels, train.classes, train.kind, train.modality, seed, train.items
-    )
-    return field, judging
+class _View:
+    """What candidates see of the training and the judging part: the items, and their features."""
+
+    def __init__(
+        self,
+        train: Task,
+        judge: Task | None,
+        seed: int,
+        tuning: Mapping[str, Any],
+        reporter: Reporter,
+    ) -> None:
+        self.train, self.judge, self.reporter = train, judge, reporter
+        self.inputs: dict[str | None, Any] = {None: train.items}
+        self.judged: dict[str | None, Any] = {None: judge.items if judge else None}
+        if train.modality == "image":
+            self.inputs[None] = encode.pixels(train.items, reporter=reporter)
+            self.judged[None] = encode.pixels(judge.items, reporter=reporter) if judge else None
+        assert train.labels is not None
+        self.field = Field(
+            self.inputs,
+            train.labels,
+            train.classes,
+            train.kind,
+            train.modality,
+            seed,
+            train.items,
+            tuning,
+            train.groups,
+        )
+
+    def encode(self, name: str) -> None:
+        """Encode all items with a source, which may then take part."""
+        backbone = sources.load(name, reporter=self.reporter)
+        for items, kept in (
+            (self.train.items, self.inputs),
+            (self.judge.items if self.judge else None, self.judged),
+        ):
+            if items is not None:
+                kept[name] = encode.features(items, backbone, reporter=self.reporter).array
+
+    def look(self, name: str, places: IntArray, reporter: Reporter) -> FloatArray:
+        """Return the features of some training items."""
+        backbone = sources.load(name, reporter=self.reporter)
+        return encode.features(subset(self.train.items, places), backbone, reporter=reporter).array
+
+    def judging(self, entry: Entry) -> Any:
+        """Return what a candidate takes of the judging part."""
+        assert self.judge is not None
+        return select.input_of(entry, self.judged, self.judge.items)
 
 
 def _one_a_class(train: Task) -> bool:
@@ -407,9 +482,10 @@ def _out_of_fold(task: Task, seed: int, reporter: Reporter) -> FloatArray | None
         folds = data_room.split(task, n_splits=FOLDS, seed=seed)
     except DataError:
         return None
-    only = replace(plan, transfers=(entry,) if entry is not SCRATCH else ())
-    field, _ = _encode(only, task, None, seed, reporter)
-    outcome = select.race([entry], field, folds, reporter=reporter)[0]
+    view = _View(task, None, seed, {}, reporter)
+    if entry.source:
+        view.encode(entry.source)
+    outcome = select.race([entry], view.field, folds, reporter=reporter)[0]
     if outcome.predictions is None or outcome.predictions.probabilities is None:
         return None
     held_out = np.concatenate([test for _, test in folds])

@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from headstart.cli.learning_table import curve_blocks, label_blocks
+
 if TYPE_CHECKING:
-    from headstart.core.types import Score
+    from headstart.core.types import Candidate, Score
     from headstart.data import CheckReport, Example
     from headstart.encode import CacheInfo
     from headstart.result import Result
@@ -38,13 +40,18 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     table = new_table(
         "candidate", f">{result.metric} out of fold", ">95 % interval", ">seconds", ""
     )
-    for candidate in result.ranked():
+    ranked = result.ranked()
+    for candidate in ranked:
+        if candidate.status == "left out":
+            continue
         estimate, interval = _split(candidate.score)
         chosen = candidate.status == "chosen"
         mark = "<- chosen" if chosen else candidate.reason
         cells = (candidate.name, estimate, interval, f"{candidate.seconds:.1f}", escape(mark))
         table.add_row(*cells, style="bold" if chosen else "")
     yield table
+    for names, reason in _left_out(ranked).items():
+        yield Text(f"left out: {names}: {reason}", style="dim")
     yield ""
     yield Text(f"Judged on {result.judged_by}")
     judged = new_table("", f">{result.metric}", ">95 % interval")
@@ -53,6 +60,8 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
         bold = "bold" if name == result.chosen.name else ""
         judged.add_row(name, estimate, interval, style=bold)
     yield judged
+    yield from curve_blocks(result)
+    yield from label_blocks(result)
     yield ""
     colour = COLOURS[result.gain.verdict]
     for sentence in result.sentences():
@@ -60,6 +69,17 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     for line in result.advice():
         yield Text(line)
     yield Text(f"model: {model}    took {result.seconds:.0f} s    seed {result.seed}", style="dim")
+
+
+def _left_out(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """Return why candidates did not take part, those of one source together."""
+    together: dict[tuple[str | None, str], list[str]] = {}
+    for one in candidates:
+        if one.status == "left out":
+            together.setdefault((one.source, one.reason), []).append(one.strategy)
+    return {
+        f"{source} + {', '.join(names)}": reason for (source, reason), names in together.items()
+    }
 
 
 def _split(score: Score | None) -> tuple[str, str]:

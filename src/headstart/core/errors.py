@@ -187,6 +187,10 @@ class OutOfMemoryError(HeadstartError):
     """Not even the smallest batch fits into memory."""
 
 
+class OutOfTimeError(HeadstartError):
+    """What was allowed to take part only as long as there is time has used it up."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal asked to stop; what was done until then is in a checkpoint.
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from headstart.select.board import Board, Judged, Pick, judge
+from headstart.select.board import Board, Judged, Pick, groups_of, judge
 from headstart.select.choose import Choice, choose
+from headstart.select.clock import Clock
+from headstart.select.contest import Contest, Rules
 from headstart.select.corrected import Corrected, corrected
-from headstart.select.gate import affordable, enough_labels, seconds_of, settle, tuners
+from headstart.select.gate import enough_labels, seconds_of, tuners
 from headstart.select.guard import Guarded, guard, veto
+from headstart.select.journal import Journal
+from headstart.select.label_next import Advice, advice, label_next
+from headstart.select.learning import Judges, Learned, known_by, learning_curve, seconds_per_fit
 from headstart.select.plan import BASELINES, MAJORITY, SCRATCH, Plan, plan
 from headstart.select.race import (
     Entry,
@@ -20,36 +25,48 @@ from headstart.select.race import (
 )
 from headstart.select.rank import Contender, Ranked, Ranks, rank
 from headstart.select.sample import sample
+from headstart.select.scout import scout
 from headstart.select.transferability import gbc, h_score, leep, logme, nce
 
 __all__ = [
     "BASELINES",
     "MAJORITY",
     "SCRATCH",
+    "Advice",
     "Board",
     "Choice",
+    "Clock",
     "Contender",
+    "Contest",
     "Corrected",
     "Entry",
     "Field",
     "Guarded",
+    "Journal",
     "Judged",
+    "Judges",
+    "Learned",
     "Once",
     "Outcome",
     "Pick",
     "Plan",
     "Ranked",
     "Ranks",
-    "affordable",
+    "Rules",
+    "advice",
     "choose",
     "corrected",
     "enough_labels",
     "fit_one",
     "gbc",
+    "groups_of",
     "guard",
     "h_score",
     "input_of",
     "judge",
+    "known_by",
+    "label_next",
+    "learning_curve",
     "leep",
     "logme",
     "nce",
@@ -58,8 +75,9 @@ __all__ = [
     "race",
     "rank",
     "sample",
+    "scout",
     "seconds_of",
-    "settle",
+    "seconds_per_fit",
     "tuners",
     "veto",
 ]

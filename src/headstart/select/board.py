@@ -22,8 +22,11 @@ from headstart.evaluate import Predictions
 from headstart.select.choose import choose
 from headstart.select.corrected import corrected
 from headstart.select.guard import guard
+from headstart.select.measured import Judge, Measured, measured_of
 from headstart.select.plan import MAJORITY, SCRATCH, Plan
 from headstart.select.race import Entry, Outcome
+
+FORCE = "--strategy and --source force another"
 
 
 @dataclass(frozen=True)
@@ -77,53 +80,104 @@ class Board:
         outcomes: Sequence[Outcome],
         train: Task,
         folds: Sequence[tuple[IntArray, IntArray]],
-        *,
         metric: str,
         seed: int,
     ) -> None:
         held_out = [test for _, test in folds]
-        covered = np.concatenate(held_out) if held_out else np.zeros(0, dtype=np.int64)
-        part = train.take(covered)
-        assert part.labels is not None
+        self.rows = np.concatenate(held_out) if held_out else np.zeros(0, dtype=np.int64)
+        assert train.labels is not None
         self.outcomes = outcomes
-        self.truth: AnyArray = part.labels
-        self.groups = groups_of(part)
+        self.labels: AnyArray = train.labels
+        self.groups = groups_of(train)
         self.metric, self.seed = metric, seed
-        self.predictions: dict[str, Predictions] = {
-            outcome.entry.name: outcome.predictions
+        self.judge = Judge(train.labels, self.groups, metric, seed)
+        self.measured: dict[str, Measured] = {
+            outcome.entry.name: measured_of(outcome, folds)
             for outcome in outcomes
-            if outcome.predictions is not None and len(part.labels)
+            if outcome.predictions is not None and len(self.rows)
         }
 
     def pick(self, plan: Plan) -> Pick:
         """Return the best transfer candidate and whether the guard advises to ship it."""
-        runners = self._runners(plan)
+        runners = self._runners()
         if not plan.transfers:
             return Pick(None, False)
-        if not runners and not len(self.truth):
+        if not runners and not len(self.rows):
             return Pick(plan.default, True)
         if not runners:
-            failed = "; ".join(o.failure for o in self.outcomes if o.entry in plan.transfers)
+            failed = "; ".join(o.failure or o.dropped for o in self.outcomes if o.entry.source)
             return Pick(None, False, (Decision("no transfer could be measured", failed),))
-        choice = choose(runners, self.truth, self.metric, groups=self.groups, seed=self.seed)
-        best = next(entry for entry in plan.transfers if entry.name == choice.name)
-        advice = guard(best.name, self.predictions, self.truth, self.metric)
-        return Pick(best, advice.ship == "transfer", (*choice.decisions, advice.decision))
+        best, decisions = self._best(runners)
+        known = {SCRATCH.name: self.measured[SCRATCH.name], best.name: runners[best]}
+        rows = np.intersect1d(known[SCRATCH.name].rows, known[best.name].rows)
+        if not len(rows):
+            return Pick(best, True, tuple(decisions))
+        rivals = {e.name: one for e, one in runners.items() if np.isin(rows, one.rows).all()}
+        advice = guard(
+            best.name,
+            {name: one.on(rows) for name, one in (known | rivals).items()},
+            self.labels[rows],
+            self.metric,
+            groups=None if self.groups is None else self.groups[rows],
+            seed=self.seed,
+        )
+        return Pick(best, advice.ship == "transfer", (*decisions, advice.decision))
+
+    def _best(self, runners: Mapping[Entry, Measured]) -> tuple[Entry, list[Decision]]:
+        """Return the best: of those that all folds measured, then against each of the others."""
+        full = {e: one.on(self.rows) for e, one in runners.items() if self._is_full(one)}
+        decisions: list[Decision] = []
+        best: Entry | None = None
+        if full:
+            groups = None if self.groups is None else self.groups[self.rows]
+            choice = choose(
+                {entry.name: found for entry, found in full.items()},
+                self.labels[self.rows],
+                self.metric,
+                groups=groups,
+                seed=self.seed,
+            )
+            best = next(entry for entry in full if entry.name == choice.name)
+            decisions += choice.decisions
+        for entry, one in runners.items():
+            if entry in full:
+                continue
+            if best is None:
+                best = entry
+                continue
+            lead = self.judge.lead(one, runners[best])
+            if lead is None:
+                continue
+            numbers = (
+                f"{lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}] {self.metric} against "
+                f"{best.name} on {lead.n:,} items that neither learnt from"
+            )
+            if self.judge.better(one, runners[best]):
+                decisions.append(Decision(entry.name, f"it is better: {numbers}", FORCE))
+                best = entry
+            else:
+                decisions.append(
+                    Decision(f"not {entry.name}", f"it is no better: {numbers}", FORCE)
+                )
+        assert best is not None
+        return best, decisions
+
+    def _is_full(self, one: Measured) -> bool:
+        return len(one.rows) == len(self.rows)
 
     def judged(self, plan: Plan, best: Entry | None) -> Judged:
         """Judge by the out-of-fold predictions themselves, corrected for having chosen on them."""
         scores = {entry.name: self._score(entry.name) for entry in (MAJORITY, SCRATCH)}
-        by = f"{len(self.truth):,} out-of-fold predictions, corrected for having chosen on them"
+        by = f"{len(self.rows):,} out-of-fold predictions, corrected for having chosen on them"
         if best is None:
-            return Judged(scores, no_gain(len(self.truth), self.metric), by)
-        runners = self._runners(plan)
-        raced = {SCRATCH.name: self.predictions[SCRATCH.name], **runners}
+            return Judged(scores, no_gain(len(self.rows), self.metric), by)
+        runners = {e.name: one.on(self.rows) for e, one in self._runners().items()}
         honest = corrected(
-            raced,
-            self.truth,
+            {SCRATCH.name: self.measured[SCRATCH.name].on(self.rows), **runners},
+            self.labels[self.rows],
             self.metric,
             transfers=list(runners),
-            groups=self.groups,
+            groups=None if self.groups is None else self.groups[self.rows],
             seed=self.seed,
         )
         return Judged({**scores, best.name: honest.score}, honest.gain, by)
@@ -134,29 +188,33 @@ class Board:
             Candidate(
                 outcome.entry.strategy,
                 outcome.entry.source,
-                self._score(outcome.entry.name) if outcome.entry.name in self.predictions else None,
+                self._score(outcome.entry.name) if outcome.entry.name in self.measured else None,
                 outcome.seconds,
                 _status(outcome, shipped),
-                outcome.failure,
+                outcome.failure or outcome.dropped,
             )
             for outcome in self.outcomes
         )
 
     def _score(self, name: str) -> Score:
+        one = self.measured[name]
         return evaluate.score(
             self.metric,
-            self.truth,
-            self.predictions[name],
-            groups=self.groups,
+            self.labels[one.rows],
+            one.predictions,
+            groups=None if self.groups is None else self.groups[one.rows],
             seed=self.seed,
             out_of_fold=True,
         )
 
-    def _runners(self, plan: Plan) -> dict[str, Predictions]:
+    def _runners(self) -> dict[Entry, Measured]:
+        """Return the transfer candidates that may be chosen."""
         return {
-            entry.name: self.predictions[entry.name]
-            for entry in plan.transfers
-            if entry.name in self.predictions
+            outcome.entry: self.measured[outcome.entry.name]
+            for outcome in self.outcomes
+            if outcome.entry not in (MAJORITY, SCRATCH)
+            and outcome.entry.name in self.measured
+            and not outcome.dropped
         }
 
 
@@ -208,4 +266,6 @@ def no_gain(n: int, metric: str) -> Gain:
 def _status(outcome: Outcome, shipped: Entry) -> CandidateStatus:
     if outcome.entry == shipped:
         return "chosen"
-    return "failed" if outcome.failure else "lost"
+    if outcome.failure:
+        return "failed"
+    return "left out" if outcome.dropped and outcome.predictions is None else "lost"

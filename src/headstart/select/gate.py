@@ -1,4 +1,4 @@
-"""The gate before the race: which candidates that tune a source are worth their time here.
+"""The gate before the race: how much time there is, and who has labels enough to take part.
 
 Frozen features win with few labels and tuning with more; tuning costs minutes where they cost
 seconds. What is left out is said, with the reason and how to have it all the same.
@@ -7,15 +7,14 @@ seconds. What is left out is said, with the reason and how to have it all the sa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from headstart.core.errors import OptionError
-from headstart.core.types import Decision, IntArray, Modality, Task
+from headstart.core.types import Decision, Modality, Task
 from headstart.select.plan import Plan
-from headstart.select.race import Entry, Field, seconds_to_fit
+from headstart.select.race import Entry
 from headstart.strategies import STRATEGIES
 
 FEWEST: dict[Modality, int] = {"text": 30, "image": 10}
@@ -23,9 +22,9 @@ FEWEST: dict[Modality, int] = {"text": 30, "image": 10}
 FEWEST_NUMBERS = 200
 """Labels below which a source is not tuned to predict numbers."""
 ONE_FOLD, TWO_FOLDS = 500, 100
-"""Training items from which one, or two, held-out fifths choose where a test part judges."""
-DEFAULT_BUDGET = 600.0
-"""Seconds that tuning may take where the user names none."""
+"""Training items from which one, or two, folds are enough for what is dear, where a part judges."""
+DEFAULT_BUDGET = 180.0
+"""Seconds that a fit may take where the user names none."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -35,7 +34,7 @@ def seconds_of(budget: str | float | None) -> float:
     Parameters
     ----------
     budget : str, float or None
-        As ``90s``, ``10m``, ``1.5h``, or a number of seconds; None: 10 minutes.
+        As ``90s``, ``10m``, ``1.5h``, or a number of seconds; None: 3 minutes.
 
     Raises
     ------
@@ -81,65 +80,19 @@ def enough_labels(plan: Plan, train: Task, *, named: bool) -> Plan:
     few = "" if named else _too_few(train)
     decisions = [
         Decision(
-            f"{entry.strategy} left out",
+            f"{strategy} left out",
             f"{few}; frozen features win there",
-            f"--strategy {entry.strategy} forces it",
+            f"--strategy {strategy} forces it",
         )
-        for entry in tuners(plan)
+        for strategy in dict.fromkeys(entry.strategy for entry in tuners(plan))
         if few
     ]
     left = tuple(e for e in plan.transfers if not (few and e in tuners(plan)))
     return replace(plan, transfers=left, decisions=tuple(decisions))
 
 
-def affordable(
-    plan: Plan, *, fits: int, budget: float, named: bool, seconds: Callable[[Entry], float]
-) -> Plan:
-    """Return the plan without candidates that would take longer than there is time.
-
-    Parameters
-    ----------
-    plan : Plan
-    fits : int
-        How often each candidate will be fitted.
-    budget : float
-        Seconds that all of them may take together.
-    named : bool
-        Whether the user named the strategies: then all stay, and the time is told.
-    seconds : callable
-        Estimates the seconds of one fit of a candidate.
-
-    Returns
-    -------
-    Plan
-        Its ``decisions`` are those made here.
-    """
-    transfers, decisions = list(plan.transfers), []
-    for entry in tuners(plan):
-        needed = fits * seconds(entry)
-        if needed > budget and not named:
-            transfers.remove(entry)
-            decisions.append(
-                Decision(
-                    f"{entry.strategy} left out",
-                    f"it would take about {_time(needed)}, and there are {_time(budget)}",
-                    f"--budget {_round_up(needed)}m, or --strategy {entry.strategy}",
-                )
-            )
-            continue
-        budget -= needed
-        decisions.append(
-            Decision(
-                f"{entry.strategy} tunes {entry.source}",
-                f"about {_time(needed)} in all",
-                "" if named else "--strategy probe leaves it out",
-            )
-        )
-    return replace(plan, transfers=tuple(transfers), decisions=tuple(decisions))
-
-
 def fewer_folds(n: int, n_folds: int) -> int:
-    """Return how many of the folds choose among candidates that take long, of n training items.
+    """Return how many folds are enough for a candidate that takes long, of n training items.
 
     Examples
     --------
@@ -149,53 +102,6 @@ def fewer_folds(n: int, n_folds: int) -> int:
     if n >= ONE_FOLD:
         return 1
     return min(2, n_folds) if n >= TWO_FOLDS else n_folds
-
-
-def settle(
-    plan: Plan,
-    field: Field,
-    folds: list[tuple[IntArray, IntArray]],
-    *,
-    judged: bool,
-    budget: float,
-    named: bool,
-) -> tuple[Plan, list[tuple[IntArray, IntArray]]]:
-    """Leave out what would take too long; where sources are tuned, let fewer folds choose.
-
-    Parameters
-    ----------
-    plan : Plan
-    field : Field
-    folds : list of (train, test) index arrays
-    judged : bool
-        Whether a test part judges, so that fewer folds are enough to choose.
-    budget : float
-        Seconds that tuning may take.
-    named : bool
-        Whether the user named the strategies.
-
-    Returns
-    -------
-    Plan, list of folds
-        The plan's ``decisions`` are those made here.
-    """
-    if not tuners(plan):
-        return replace(plan, decisions=()), folds
-    few = folds[: fewer_folds(len(field.labels), len(folds))] if judged else folds
-    plan = affordable(
-        plan,
-        fits=len(few) + 1,
-        budget=budget,
-        named=named,
-        seconds=lambda entry: seconds_to_fit(entry, field),
-    )
-    if len(few) == len(folds) or not tuners(plan):
-        return plan, folds
-    what = ("a single held-out fifth chooses", "two held-out fifths choose")[len(few) - 1]
-    fewer = Decision(
-        what, "tuning takes long, and the test part judges", "--strategy probe: all five"
-    )
-    return replace(plan, decisions=(*plan.decisions, fewer)), few
 
 
 def _too_few(train: Task) -> str:
@@ -208,9 +114,6 @@ def _too_few(train: Task) -> str:
     return f"{each} labels a class, below {least}" if each < least else ""
 
 
-def _time(seconds: float) -> str:
-    return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _round_up(seconds: float) -> int:
-    return int(np.ceil(1.2 * seconds / 60))
+def round_up(seconds: float) -> int:
+    """Return whole minutes that are enough."""
+    return max(1, int(np.ceil(seconds / 60)))

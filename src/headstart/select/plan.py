@@ -49,6 +49,14 @@ class Plan:
         """The sources that take part, each once."""
         return tuple(dict.fromkeys(entry.source for entry in self.transfers if entry.source))
 
+    def frozen(self, source: str) -> tuple[Entry, ...]:
+        """Return the candidates on the frozen features of a source."""
+        return tuple(
+            entry
+            for entry in self.transfers
+            if entry.source == source and not STRATEGIES[entry.strategy].tunes
+        )
+
     @property
     def default(self) -> Entry:
         """What is taken where nothing can be cross-validated: the probe, else the first."""
@@ -163,11 +171,18 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
             )
         )
         return []
+    here = source_room.search(modality=modality, licence="permissive", installed=True)
+    others = [card.name for card in here if card.name != default]
+    also = f"; {', '.join(others)} {_are(others)} installed and looked at, too" if others else ""
     decisions.append(
         Decision(
             f"source {default}",
-            f"the default for {modality} data",
-            "--source NAME; `headstart sources` lists the others",
+            f"the default for {modality} data{also}",
+            "--source NAME; `headstart sources` lists all",
         )
     )
-    return [default]
+    return [default, *others]
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"

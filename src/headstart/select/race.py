@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from headstart import strategies
-from headstart.core.errors import HeadstartError
-from headstart.core.types import SILENT, AnyArray, IntArray, Kind, Modality, Reporter, subset
+from headstart.core.errors import DataError, HeadstartError
+from headstart.core.types import SILENT, AnyArray, IntArray, Kind, Modality, Reporter, Task, subset
+from headstart.data import split
 from headstart.evaluate import Predictions, assemble
+from headstart.strategies.tuning.rules import validation_for
 
 # What a candidate may fail with on some data, and the race goes on without it.
 FAILURES = (HeadstartError, ValueError, ArithmeticError)
@@ -40,12 +42,29 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What the race saw of a candidate: its out-of-fold predictions, or why it has none."""
+    """What the race saw of a candidate: its out-of-fold predictions, or why it has none.
+
+    Parameters
+    ----------
+    entry : Entry
+    predictions : Predictions or None
+        For the items at ``rows``, made by models that had not seen them.
+    seconds : float
+    failure : str
+        Why there are none; empty where nothing failed.
+    rows : ndarray of int, or None
+        Places of the items among the training items; None: all that the folds hold out, fold
+        after fold.
+    dropped : str
+        Why it was not measured to the end, or not at all; empty if it was.
+    """
 
     entry: Entry
     predictions: Predictions | None
     seconds: float
     failure: str = ""
+    rows: IntArray | None = None
+    dropped: str = ""
 
 
 class Once:
@@ -88,6 +107,8 @@ class Field:
         What strategies that tune a source take; the inputs of None by default.
     tuning : mapping
         Parameters that all of those share: ``checkpoint``, ``resume``, ``reporter``.
+    groups : ndarray of shape (n,), optional
+        Items of one group are never on both sides of a split; by default each is its own.
     """
 
     inputs: Mapping[str | None, Any]
@@ -98,6 +119,16 @@ class Field:
     seed: int
     items: Any = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
+    groups: IntArray | None = None
+
+    def taken(self, index: IntArray, inputs: Mapping[str | None, Any]) -> Field:
+        """Return the field of the items at ``index``, with inputs of their own."""
+        groups = None if self.groups is None else self.groups[index]
+        return replace(self, inputs=inputs, labels=self.labels[index], items=None, groups=groups)
+
+    def told(self, reporter: Reporter) -> Field:
+        """Return the field with another reporter for the strategies that tune."""
+        return replace(self, tuning={**self.tuning, "reporter": reporter})
 
     def of(self, entry: Entry) -> Any:
         """Return what a candidate takes: features of its source, or the items."""
@@ -111,12 +142,60 @@ def input_of(entry: Entry, inputs: Mapping[str | None, Any], items: Any) -> Any:
     return inputs[entry.source]
 
 
-def fit_one(entry: Entry, field: Field, index: IntArray | None = None) -> Any:
-    """Fit a candidate on the items at ``index`` (all by default) and return the estimator."""
+def fit_one(
+    entry: Entry, field: Field, index: IntArray | None = None, *, valid: IntArray | None = None
+) -> Any:
+    """Fit a candidate and return the estimator.
+
+    Parameters
+    ----------
+    entry : Entry
+    field : Field
+    index : ndarray of int, optional
+        Places of the items it learns from; all by default.
+    valid : ndarray of int, optional
+        For a strategy that tunes its source: which of them, by place in ``index``, only validate.
+        By default a part that splits no group.
+    """
     inputs, labels = field.of(entry), field.labels
+    every = np.arange(len(labels)) if index is None else index
     if index is not None:
         inputs, labels = subset(inputs, index), labels[index]
-    return _made(entry, field).fit(inputs, labels)
+    if valid is None and strategies.STRATEGIES[entry.strategy].tunes and field.groups is not None:
+        valid = valid_part(field, every)
+    given = {} if valid is None else {"validation": valid}
+    return _made(entry, field, **given).fit(inputs, labels)
+
+
+def valid_part(field: Field, index: IntArray) -> IntArray:
+    """Return which of the items at ``index``, by place in it, validate a strategy that tunes.
+
+    As many as the rules of tuning say, classes evenly, and no group on both sides; none where
+    there are too few.
+    """
+    n = len(index)
+    share = validation_for(n, len(field.classes) or 1)
+    if not share:
+        return np.zeros(0, dtype=np.int64)
+    n_splits = max(2, round(1 / share))
+    try:
+        return split(part_of(field, index), n_splits=n_splits, seed=field.seed)[0][1]
+    except DataError:  # all in one group
+        return np.zeros(0, dtype=np.int64)
+
+
+def part_of(field: Field, index: IntArray) -> Task:
+    """Return the labels and groups of the items at ``index`` as a task that can be split."""
+    n = len(index)
+    return Task(
+        field.modality,
+        field.kind,
+        items=np.zeros(n),
+        labels=field.labels[index],
+        ids=("",) * n,
+        groups=np.arange(n) if field.groups is None else field.groups[index],
+        classes=field.classes,
+    )
 
 
 def seconds_to_fit(entry: Entry, field: Field) -> float:
@@ -125,11 +204,10 @@ def seconds_to_fit(entry: Entry, field: Field) -> float:
     return seconds
 
 
-def _made(entry: Entry, field: Field) -> Any:
+def _made(entry: Entry, field: Field, **given: Any) -> Any:
     """Return the unfitted estimator of a candidate."""
-    given: dict[str, Any] = {}
     if strategies.STRATEGIES[entry.strategy].tunes:
-        given = {"source": entry.source, **field.tuning}
+        given = {"source": entry.source, **field.tuning, **given}
     return strategies.make(
         entry.strategy, kind=field.kind, modality=field.modality, random_state=field.seed, **given
     )
@@ -148,7 +226,7 @@ def predict_one(estimator: Any, inputs: Any, classes: tuple[str, ...]) -> Predic
     return Predictions(labels=labels, probabilities=probabilities, classes=classes)
 
 
-def _held_out(entry: Entry, field: Field, train: IntArray, test: IntArray) -> Predictions:
+def held_out(entry: Entry, field: Field, train: IntArray, test: IntArray) -> Predictions:
     """Fit on the items of ``train``, predict those of ``test``."""
     estimator = fit_one(entry, field, train)
     return predict_one(estimator, subset(field.of(entry), test), field.classes)
@@ -187,13 +265,13 @@ def race(
         failure = ""
         for number, (train, test) in enumerate(folds):
             try:
-                pieces.append(_held_out(entry, field, train, test))
+                pieces.append(held_out(entry, field, train, test))
             except FAILURES as error:
                 failure = f"{type(error).__name__}: {error}"
                 if entry.strategy != "scratch":
                     break
                 # the opponent cannot be missing: where it cannot be trained it can only guess
-                pieces.append(_held_out(Entry("majority"), field, train, test))
+                pieces.append(held_out(Entry("majority"), field, train, test))
             done = position * len(folds) + number + 1
             reporter.progress("racing candidates", done, total, "fits")
         whole = bool(pieces) and len(pieces) == len(folds)

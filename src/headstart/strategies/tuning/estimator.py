@@ -90,8 +90,9 @@ class Tuned(BaseEstimator):
         Interpolate between the frozen and the tuned model as validation prefers (WiSE-FT).
     batch_norm : {"frozen", "train"}
         Whether the statistics of batch norm move, in blocks that train.
-    validation : float, optional
-        Share of the items that chooses among epochs, 0 to 0.5.
+    validation : float or ndarray of int, optional
+        Share of the items that validates, 0 to 0.5, or the places of those items, as where groups
+        must not be split; by default a tenth, or none of few.
     patience : int
         Evaluations without a better one before training stops.
     cache_prefix : bool or "auto"
@@ -158,7 +159,7 @@ class Tuned(BaseEstimator):
         rank: int = 8,
         alpha: float = 16.0,
         batch_norm: Literal["frozen", "train"] = "frozen",
-        validation: float | None = None,
+        validation: float | IntArray | None = None,
         patience: int = 3,
         cache_prefix: bool | Literal["auto"] = "auto",
         trials: int = 0,
@@ -312,7 +313,14 @@ class Tuned(BaseEstimator):
         return base
 
     def _validation(self, target: Target, truth: AnyArray, settings: Settings) -> IntArray:
-        """Return the places of the validation part, each class spread evenly."""
+        """Return the places of the validation part: those given, else each class spread evenly."""
+        if isinstance(self.validation, np.ndarray):
+            places = np.unique(self.validation)
+            if not (places.dtype.kind in "iu" and set(places.tolist()) <= set(range(len(truth)))):
+                raise OptionError(
+                    "not places of items", where="validation", allowed=f"0 to {len(truth) - 1}"
+                )
+            return places
         if not settings.validation:
             return np.zeros(0, dtype=np.int64)
         n = len(truth)
@@ -329,6 +337,7 @@ class Tuned(BaseEstimator):
                 return None
             digest = blake2b(items.identity(), digest_size=16)
             digest.update(np.ascontiguousarray(session.truth).data)
+            digest.update(session.valid.tobytes())
             facts = [
                 session.base.weights_sha256,
                 asdict(session.settings),

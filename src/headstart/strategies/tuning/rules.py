@@ -148,7 +148,11 @@ def settings_for(
     rule = dict(RULES[modality][options.strategy])
     wise = rule.pop("wise", False) if options.wise is None else options.wise
     head_first = rule.pop("head_first", False) if options.head is None else options.head == "probe"
-    validation = validation_for(n, k) if options.validation is None else options.validation
+    validation = options.validation
+    if validation is None:
+        validation = validation_for(n, k)
+    elif isinstance(validation, np.ndarray):
+        validation = len(np.unique(validation)) / n
     found = Settings(**rule, epochs=epochs_for(modality, n))
     depth = options.depth
     if depth is None and options.strategy == "partial":
@@ -254,6 +258,8 @@ def _check(options: Any) -> None:
     """
     for name, (low, high) in _RANGES.items():
         value: Any = getattr(options, name)
+        if name == "validation" and isinstance(value, np.ndarray):
+            continue  # places, looked at where the items are
         if value is None and name in _MAY_BE_NONE:
             continue
         whole = name in _WHOLE

@@ -1,0 +1,362 @@
+"""The contest: candidates race fold by fold, and who cannot win any more stops.
+
+Cheapest first. All see the same folds, so that comparisons are paired; after each fold a candidate
+is dropped where the paired bootstrap says that it is very unlikely to win (a race in the sense of
+Maron & Moore, "Hoeffding races", NIPS 1993, with intervals from the data). Strategies that tune a
+source come last, on the source that is best by then, if labels and time allow.
+
+Nothing here judges: what is handed back is measured on items that this contest has not seen, or
+corrected for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart import strategies
+from headstart.core.errors import OutOfTimeError
+from headstart.core.types import SILENT, Decision, IntArray, Reporter, subset
+from headstart.evaluate import METRICS, Predictions, assemble
+from headstart.select import gate
+from headstart.select.clock import Clock, Deadline, spoken
+from headstart.select.journal import Journal
+from headstart.select.measured import Judge, Measured, measured_of
+from headstart.select.plan import MAJORITY, SCRATCH, Plan
+from headstart.select.race import (
+    FAILURES,
+    Entry,
+    Field,
+    Once,
+    Outcome,
+    fit_one,
+    held_out,
+    predict_one,
+    seconds_to_fit,
+    valid_part,
+)
+
+SURE = 0.98
+"""Confidence of the interval that must lie below zero for a candidate to be dropped."""
+FEWEST_ROWS = 20
+"""Held-out items below which none is dropped."""
+ROOM = 0.005
+"""How much must be left to win for a source to be tuned, of metrics that end at 1."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What binds a contest.
+
+    Parameters
+    ----------
+    metric : str
+    judged : bool
+        Whether a part of its own judges afterwards: then fewer folds are enough for what is dear.
+    named : bool
+        Whether the user named the strategies: then all take part, whatever they take.
+    """
+
+    metric: str
+    judged: bool = False
+    named: bool = False
+
+
+class Contest:
+    """The race of all candidates on one task.
+
+    Parameters
+    ----------
+    field : Field
+        Its ``inputs`` may grow while the contest runs.
+    folds : sequence of (train, test) index arrays
+        Empty where nothing can be held out.
+    rules : Rules
+    groups : ndarray of shape (n,) or None
+        For the intervals.
+    clock : Clock
+    journal : Journal, optional
+    reporter : Reporter
+
+    Attributes
+    ----------
+    outcomes : dict of Entry to Outcome
+        In the order in which they took part.
+    fitted : dict of Entry to estimator
+        Those that were measured without folds, fitted on the items that they may learn from.
+    decisions : list of Decision
+    """
+
+    def __init__(
+        self,
+        field: Field,
+        folds: Sequence[tuple[IntArray, IntArray]],
+        rules: Rules,
+        *,
+        groups: IntArray | None = None,
+        clock: Clock,
+        journal: Journal | None = None,
+        reporter: Reporter = SILENT,
+    ) -> None:
+        self.field, self.folds, self.rules, self.clock = field, list(folds), rules, clock
+        self.journal, self.reporter = journal or Journal(), reporter
+        self.judge = Judge(field.labels, groups, rules.metric, field.seed)
+        self.outcomes: dict[Entry, Outcome] = {}
+        self.fitted: dict[Entry, Any] = {}
+        self.decisions: list[Decision] = []
+        self._scratch_fit = 0.0
+
+    def run(self, entries: Sequence[Entry]) -> None:
+        """Let candidates on frozen features, and the baselines, predict fold by fold."""
+        for entry in entries:  # loads what it needs before the clock starts
+            strategies.make(entry.strategy, kind=self.field.kind, modality=self.field.modality)
+        runs = {entry: _Run(entry) for entry in entries}
+        few = gate.fewer_folds(len(self.field.labels), len(self.folds))
+        total, done = len(runs) * len(self.folds), 0
+        for number, fold in enumerate(self.folds):
+            for run in runs.values():
+                dear = run.entry == SCRATCH and self.rules.judged and number >= few
+                if not run.ended and not dear:
+                    self._hold_out(run, *fold)
+                done += 1
+                self.reporter.progress("racing candidates", done, total, "fits")
+            if number + 1 < len(self.folds):
+                self._drop(list(runs.values()))
+        for run in runs.values():
+            self.note(run.outcome(self.folds))
+
+    def _hold_out(self, run: _Run, train: IntArray, test: IntArray) -> None:
+        """Fit a candidate without a fold, and predict the fold."""
+
+        def make(entry: Entry = run.entry) -> tuple[Predictions, float]:
+            started = time.perf_counter()
+            found = held_out(entry, self.field, train, test)
+            return found, time.perf_counter() - started
+
+        try:
+            found, seconds = self.journal.predictions(run.entry.name, train, test, make)
+        except OutOfTimeError as error:
+            run.dropped = _late(error)
+            return
+        except FAILURES as error:
+            run.failure = f"{type(error).__name__}: {error}"
+            if run.entry != SCRATCH:
+                return
+            # the opponent cannot be missing: where it cannot be trained it can only guess
+            found, seconds = make(MAJORITY)
+        run.pieces.append(found)
+        run.seconds += seconds
+        if run.entry == SCRATCH:
+            self._scratch_fit = max(self._scratch_fit, seconds)
+
+    def _drop(self, runs: Sequence[_Run]) -> None:
+        """Drop who is surely behind the best so far; baselines are never dropped."""
+        racing = [run for run in runs if not run.ended and run.entry not in (MAJORITY, SCRATCH)]
+        if not racing:
+            return
+        measured = {run.entry: run.measured(self.folds) for run in racing}
+        rivals = self._measured() | measured
+        best = self._best(rivals)
+        if best is None or min(len(one.rows) for one in measured.values()) < FEWEST_ROWS:
+            return
+        for run in racing:
+            if run.entry == best:
+                continue
+            lead = self.judge.lead(measured[run.entry], rivals[best], level=SURE, n_boot=200)
+            if lead is not None and lead.high < 0:
+                run.dropped = (
+                    f"dropped after {len(run.pieces)} of {len(self.folds)} folds: "
+                    f"{lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}] against {best.name}"
+                )
+
+    def _measured(self) -> dict[Entry, Measured]:
+        """Return what was measured of the transfer candidates that may still win."""
+        return {
+            entry: self.measured(entry)
+            for entry, outcome in self.outcomes.items()
+            if outcome.predictions is not None
+            and not outcome.dropped
+            and entry not in (MAJORITY, SCRATCH)
+        }
+
+    def measured(self, entry: Entry) -> Measured:
+        """Return what was measured of a candidate that has predictions."""
+        return measured_of(self.outcomes[entry], self.folds)
+
+    def leader(self) -> Entry | None:
+        """Return the transfer candidate that is best so far; None where there is none."""
+        return self._best(self._measured())
+
+    def _best(self, found: Mapping[Entry, Measured]) -> Entry | None:
+        best: Entry | None = None
+        for entry, one in found.items():
+            if best is None or self.judge.better(one, found[best]):
+                best = entry
+        return best
+
+    def note(self, outcome: Outcome) -> None:
+        """Keep an outcome, and say it as it comes."""
+        self.outcomes[outcome.entry] = outcome
+        name = outcome.entry.name
+        if outcome.failure or outcome.dropped:
+            self.reporter.say(f"{name}: {outcome.failure or outcome.dropped}")
+        elif outcome.predictions is not None and self.folds:
+            one = self.measured(outcome.entry)
+            score = METRICS[self.rules.metric].sign * self.judge.value(one)
+            self.reporter.say(
+                f"{name}: {self.rules.metric} {score:.3f} on {len(one.rows):,} held-out items, "
+                f"{outcome.seconds:.1f} s"
+            )
+
+    def final(self, entry: Entry) -> Any:
+        """Return the estimator of a candidate, fitted on all items that it may learn from."""
+        if entry not in self.fitted:
+            field = self.field.told(Once(self.reporter))
+            self.fitted[entry] = fit_one(entry, field)
+        return self.fitted[entry]
+
+    def decide(self, what: str, why: str, override: str) -> None:
+        """Note a decision, and say it."""
+        self.decisions.append(Decision(what, why, override))
+        self.reporter.say(str(self.decisions[-1]))
+
+    def leave_out(self, entries: Sequence[Entry], what: str, why: str, override: str) -> None:
+        """Leave candidates out, and say why."""
+        self.decide(f"{what} left out", why, override)
+        for entry in entries:
+            self.outcomes[entry] = Outcome(entry, None, 0.0, dropped=why)
+
+    @property
+    def spare(self) -> float:
+        """Seconds that must be left: for fitting scratch again, and for judging."""
+        return 1.5 * self._scratch_fit
+
+    @property
+    def left(self) -> float:
+        """Seconds that candidates may still use."""
+        return self.clock.left - self.spare
+
+    def until_late(self) -> Reporter:
+        """Return the reporter that work reports to which must stop when the time is up."""
+        return (
+            self.reporter if self.rules.named else Deadline(self.reporter, self.clock, self.spare)
+        )
+
+    def tune(self, plan: Plan) -> None:
+        """Let the strategies that tune a source take part, on the source that is best so far."""
+        for entry in self._tunable(plan):
+            covered = self._covered()
+            valid = valid_part(self.field, covered) if self.rules.judged else covered[:0]
+            fits = 1 if len(valid) or not self.folds else len(self.folds) + 1
+            needed = fits * seconds_to_fit(entry, self.field)
+            if needed > self.left and not self.rules.named:
+                minutes = gate.round_up(1.2 * needed + self.clock.passed + self.spare)
+                self.leave_out(
+                    [entry],
+                    entry.name,
+                    f"it would take about {spoken(needed)} more, and there are {spoken(self.left)}",
+                    f"--budget {minutes}m, or --strategy {entry.strategy}",
+                )
+                continue
+            override = "" if self.rules.named else "--strategy probe leaves it out"
+            self.decide(
+                f"{entry.strategy} tunes {entry.source}", f"about {spoken(needed)} in all", override
+            )
+            if len(valid):
+                self._tune_once(entry, covered[valid])
+            elif self.folds:
+                self._tune_folds(entry)
+
+    def _covered(self) -> IntArray:
+        """Return the places of the items that the folds hold out, sorted."""
+        held = [test for _, test in self.folds]
+        return np.sort(np.concatenate(held)) if held else np.zeros(0, dtype=np.int64)
+
+    def _tunable(self, plan: Plan) -> list[Entry]:
+        """Return who tunes a source, and say who does not and why."""
+        entries = [entry for entry in gate.tuners(plan) if entry not in self.outcomes]
+        leader = self.leader()
+        if self.rules.named or leader is None or not entries:
+            return entries
+        for entry in entries:
+            if entry.source != leader.source:
+                why = f"{leader.source} is the better source with frozen features"
+                self.leave_out([entry], entry.name, why, f"--source {entry.source}")
+        own = [entry for entry in entries if entry.source == leader.source]
+        best = self.judge.value(self.measured(leader))
+        if own and METRICS[self.rules.metric].bounded and best > 1 - ROOM:
+            why = f"{leader.name} has {self.rules.metric} {best:.3f} out of fold: little to win"
+            names = ", ".join(entry.strategy for entry in own)
+            self.leave_out(own, names, why, f"--strategy {own[0].strategy}")
+            return []
+        return own
+
+    def _tune_once(self, entry: Entry, rows: IntArray) -> None:
+        """Tune on all items but those that validate, which then compare it with the others."""
+        field, started = self.field.told(Once(self.until_late())), time.perf_counter()
+        try:
+            model = fit_one(entry, field, valid=rows)
+            found = predict_one(model, subset(field.of(entry), rows), field.classes)
+        except FAILURES as error:
+            late = isinstance(error, OutOfTimeError)
+            why = _late(error) if late else f"{type(error).__name__}: {error}"
+            seconds = time.perf_counter() - started
+            self.note(
+                Outcome(entry, None, seconds, "" if late else why, dropped=why if late else "")
+            )
+            return
+        self.fitted[entry] = model
+        self.note(Outcome(entry, found, time.perf_counter() - started, rows=rows))
+
+    def _tune_folds(self, entry: Entry) -> None:
+        """Tune once for each fold, as long as it may still win."""
+        field, run = self.field, _Run(entry)
+        self.field = field.told(Once(self.until_late()))
+        try:
+            for number, fold in enumerate(self.folds):
+                self._hold_out(run, *fold)
+                if run.ended:
+                    break
+                if number + 1 < len(self.folds):
+                    self._drop([run])
+        finally:
+            self.field = field
+        self.note(run.outcome(self.folds))
+
+
+def _late(error: Exception) -> str:
+    return f"not finished: {getattr(error, 'what', error)}"
+
+
+class _Run:
+    """A candidate on its way through the folds."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.pieces: list[Predictions] = []
+        self.seconds = 0.0
+        self.failure = self.dropped = ""
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.dropped or (self.failure and self.entry != SCRATCH))
+
+    def measured(self, folds: Sequence[tuple[IntArray, IntArray]]) -> Measured:
+        rows = np.concatenate([test for _, test in folds[: len(self.pieces)]])
+        sizes = np.cumsum([len(piece) for piece in self.pieces])[:-1]
+        places = np.split(np.arange(len(rows)), sizes)
+        return Measured(rows, assemble(len(rows), zip(places, self.pieces, strict=True)))
+
+    def outcome(self, folds: Sequence[tuple[IntArray, IntArray]]) -> Outcome:
+        failed = bool(self.failure and self.entry != SCRATCH)
+        if failed or not self.pieces:
+            return Outcome(self.entry, None, self.seconds, self.failure, dropped=self.dropped)
+        found = self.measured(folds)
+        rows = None if len(self.pieces) == len(folds) else found.rows
+        return Outcome(
+            self.entry, found.predictions, self.seconds, self.failure, rows, self.dropped
+        )

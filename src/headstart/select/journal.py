@@ -1,0 +1,96 @@
+"""The journal of a race: its predictions are kept, and an interrupted race goes on from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.core.types import SILENT, IntArray, Reporter
+from headstart.evaluate import Predictions
+from headstart.strategies.tuning.checkpoint import Checkpoint
+
+WORTH_KEEPING = 0.5  # seconds that predictions took, below which they are made again
+
+
+class Journal:
+    """Keeps the predictions of candidates in a folder.
+
+    Parameters
+    ----------
+    folder : path or None
+        None keeps nothing.
+    facts : sequence
+        What the race belongs to, as JSON can hold: data, seed, version. Another race reads nothing.
+    resume : bool
+        Whether what is there is read.
+    reporter : Reporter
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        facts: Sequence[Any] = (),
+        *,
+        resume: bool = False,
+        reporter: Reporter = SILENT,
+    ) -> None:
+        self._folder = None if folder is None else Path(folder)
+        self._facts, self._resume, self._reporter = list(facts), resume, reporter
+
+    def predictions(
+        self,
+        name: str,
+        train: IntArray,
+        test: IntArray,
+        make: Callable[[], tuple[Predictions, float]],
+    ) -> tuple[Predictions, float]:
+        """Return what a candidate predicts, and its seconds: as kept, else made and kept.
+
+        Parameters
+        ----------
+        name : str
+            Of the candidate.
+        train, test : ndarray of int
+            The items that it learns from and those that it predicts.
+        make : callable
+        """
+        if self._folder is None:
+            return make()
+        place = self._place(name, train, test)
+        found = place.load(self._reporter) if self._resume else None
+        if found is not None:
+            return _read(*found)
+        predictions, seconds = make()
+        if seconds >= WORTH_KEEPING:
+            place.save(*_written(predictions, seconds))
+        return predictions, seconds
+
+    def _place(self, name: str, train: IntArray, test: IntArray) -> Checkpoint:
+        assert self._folder is not None
+        digest = sha256(json.dumps([*self._facts, name]).encode())
+        for index in (train, test):
+            digest.update(np.asarray(index, dtype=np.int64).tobytes() + b"|")
+        return Checkpoint(self._folder, f"race-{digest.hexdigest()[:32]}")
+
+
+def _written(predictions: Predictions, seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    meta: dict[str, Any] = {"classes": list(predictions.classes), "seconds": seconds}
+    if predictions.probabilities is None and predictions.labels.dtype.kind == "f":
+        return {"values": predictions.labels}, meta
+    arrays = {}
+    if predictions.probabilities is not None:
+        arrays["probabilities"] = predictions.probabilities
+    return arrays, meta | {"labels": predictions.labels.tolist()}
+
+
+def _read(arrays: dict[str, Any], meta: dict[str, Any]) -> tuple[Predictions, float]:
+    labels = arrays.get("values")
+    if labels is None:
+        labels = np.array(meta["labels"], dtype=object)
+    found = Predictions(labels, arrays.get("probabilities"), tuple(meta["classes"]))
+    return found, float(meta["seconds"])

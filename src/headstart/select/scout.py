@@ -1,0 +1,130 @@
+"""Scouting: further sources are looked at on a sample before all items are encoded with them.
+
+The first step of successive halving (Jamieson & Talwalkar, AISTATS 2016): a probe on the sample
+tells who is surely behind, and at most half of the others go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from headstart.core.errors import DataError, OutOfTimeError
+from headstart.core.types import FloatArray, IntArray, Reporter
+from headstart.data import split
+from headstart.evaluate import METRICS
+from headstart.select import gate
+from headstart.select.clock import spoken
+from headstart.select.contest import Contest
+from headstart.select.measured import Judge, Measured
+from headstart.select.plan import Plan
+from headstart.select.race import Entry, part_of, race
+from headstart.select.sample import sample
+
+LOOK = "probe"
+"""The strategy that they are looked at with."""
+FEW = 24
+"""Items that tell how long encoding takes."""
+BEHIND = 0.9
+"""Confidence of the interval that must lie below zero for a source to be left out."""
+
+Encode = Callable[[str, IntArray, Reporter], FloatArray]
+
+
+def scout(contest: Contest, plan: Plan, encode: Encode, *, n_judge: int = 0) -> list[str]:
+    """Return which sources race beside the first: at most half, best first, if there is time.
+
+    Parameters
+    ----------
+    contest : Contest
+        Who is left out is noted there, with the reason.
+    plan : Plan
+        The features of its first source lie in the contest's field.
+    encode : callable
+        ``encode(source, places, reporter)`` returns the features of the items at places.
+    n_judge : int
+        Items that are encoded beside the training items when a source goes on.
+    """
+    others = list(plan.sources[1:])
+    if not others or not contest.folds:
+        return others
+    first = plan.sources[0]
+    field = contest.field
+    places, _ = sample(field.labels, field.kind, seed=field.seed)
+    total = len(field.labels) + n_judge
+    looks: dict[str | None, Any] = {first: field.inputs[first][places]}
+    for name in others:
+        encode(name, places[:1], contest.reporter)  # the first one loads what is needed
+        started, few = time.perf_counter(), places[:FEW]
+        encode(name, few, contest.reporter)
+        each = (time.perf_counter() - started) / len(few)
+        if not _affordable(contest, plan, name, each * total):
+            continue
+        try:
+            looks[name] = encode(name, places, contest.until_late())
+        except OutOfTimeError as error:
+            _leave_out(contest, plan, name, str(error.what), f"--source {name}")
+    return _halved(contest, plan, places, looks) if len(looks) > 1 else []
+
+
+def _halved(
+    contest: Contest, plan: Plan, places: IntArray, looks: dict[str | None, Any]
+) -> list[str]:
+    """Return the sources, best first, that may be the best on the sample; at most half of them."""
+    whole, metric = contest.field, contest.rules.metric
+    field = whole.taken(places, looks)
+    others = [str(name) for name in looks if name != plan.sources[0]]
+    try:
+        folds = split(part_of(whole, places), n_splits=5, seed=whole.seed)
+    except DataError:  # too few groups: nothing to tell them apart by
+        return others
+    held = np.concatenate([test for _, test in folds])
+    found = {
+        str(outcome.entry.source): Measured(held, outcome.predictions)
+        for outcome in race([Entry(LOOK, name) for name in looks], field, folds)
+        if outcome.predictions is not None
+    }
+    groups = None if contest.judge.groups is None else contest.judge.groups[places]
+    judge = Judge(field.labels, groups, metric, field.seed)
+    scores = {name: METRICS[metric].sign * judge.value(one) for name, one in found.items()}
+    order = sorted(found, key=lambda name: -judge.value(found[name]))
+    kept: list[str] = []
+    for name in [name for name in order if name in others]:
+        lead = judge.lead(found[name], found[order[0]], level=BEHIND, n_boot=400)
+        behind = lead is not None and lead.high < 0
+        if not behind and len(kept) < -(-len(others) // 2):
+            kept.append(name)
+            continue
+        why = (
+            f"{'it is behind' if behind else 'others look better'} on {len(places):,} items "
+            f"({metric} {scores[name]:.3f}; {order[0]} {scores[order[0]]:.3f})"
+        )
+        _leave_out(contest, plan, name, why, f"--source {name}")
+    for name in others:
+        if name not in found:
+            _leave_out(contest, plan, name, f"a {LOOK} on it failed", f"--source {name}")
+    return kept
+
+
+def _affordable(contest: Contest, plan: Plan, name: str, seconds: float) -> bool:
+    """Say whether there is time to encode all items with a source."""
+    if seconds <= contest.left or contest.rules.named:
+        return True
+    minutes = gate.round_up(1.2 * seconds + contest.clock.passed + contest.spare)
+    _leave_out(
+        contest,
+        plan,
+        name,
+        f"encoding all items would take about {spoken(seconds)} more, and there are "
+        f"{spoken(contest.left)}",
+        f"--budget {minutes}m",
+    )
+    return False
+
+
+def _leave_out(contest: Contest, plan: Plan, source: str, why: str, override: str) -> None:
+    entries = [entry for entry in plan.transfers if entry.source == source]
+    contest.leave_out(entries, source, why, override)
