@@ -26,6 +26,7 @@ from headstart.core.types import (
     subset,
 )
 from headstart.select import Contender, Ranked, Ranks
+from headstart.select.rank import PRIOR_ITEMS
 from headstart.sources import Backbone, SourceCard
 
 FOLDS = 5
@@ -152,20 +153,26 @@ class Ranking:
             f"{first.card.name} is {place}: {self.metric} {first.ranked.measured}, the mean of "
             f"probe and k-NN out of fold on {self.measured_on:,} items"
         ]
+        sign = evaluate.METRICS[self.metric].sign
+        best = max(self.sources, key=lambda one: sign * one.ranked.measured.estimate)
+        if sign * (best.ranked.measured.estimate - first.ranked.measured.estimate) > 0:
+            said.append(
+                f"{best.card.name} was measured better; on {self.measured_on:,} items that weighs "
+                f"less than its published quality, which counts as {PRIOR_ITEMS}"
+            )
+        behind = [one for one in self.sources[1:] if not one.ranked.tied]
+        if behind:
+            said.append(f"surely ahead of {_listed([_led(one) for one in behind])}")
         if self.too_close:
-            leads = {one.card.name: one.ranked.lead for one in self.sources if one.ranked.tied}
-            others = [
-                f"{name} ({lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}])"
-                for name, lead in leads.items()
-                if lead is not None
-            ]
+            others = [_led(one) for one in self.sources if one.ranked.tied]
             among = [one for one in self.sources if one.card.name in self.take]
             small = min(among, key=lambda one: one.card.size_mb)
             said += [
                 f"too close to call on {self.measured_on:,} items: {first.card.name} and "
-                f"{_listed(others)}, its lead in brackets",
+                f"{_listed(others)}",
                 f"{small.card.name} is the smallest of them ({small.card.size_mb:.0f} MB, "
-                f"{small.seconds_per_1000:.1f} s for 1,000 items); `fit` can race {_count(among)}",
+                f"{small.seconds_per_1000:.1f} s for 1,000 items); `fit` can race "
+                f"{_count(len(self.take), len(self.too_close) + 1)}",
             ]
         if self._no_better_than_a_guess():
             said.append(
@@ -412,8 +419,18 @@ def _said(features: FloatArray, backbone: Backbone) -> FloatArray | None:
     return said
 
 
-def _count(named: Sequence[object]) -> str:
-    return "both" if len(named) == 2 else "the first three" if len(named) > 2 else "it"
+def _led(one: RankedSource) -> str:
+    """Return a source with the lead of the first over it."""
+    lead = one.ranked.lead
+    assert lead is not None
+    return f"{one.card.name} (lead {lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}])"
+
+
+def _count(taken: int, close: int) -> str:
+    """Return how many of those that are close are proposed, in words."""
+    if taken < close:
+        return f"the first {taken} of them"
+    return "both" if taken == 2 else f"all {taken}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -36,8 +36,8 @@ def ranking_table(ranking: Ranking) -> Iterator[RenderableType]:
         yield ""
     for number, sentence in enumerate(ranking.sentences()):
         yield Text(sentence, style="bold" if number == 0 else "")
-    took = f"took {ranking.seconds:.0f} s    " if ranking.sources else ""
-    yield Text(f"{took}seed {ranking.seed}", style="dim")
+    if ranking.sources:
+        yield Text(f"took {ranking.seconds:.0f} s    seed {ranking.seed}", style="dim")
 
 
 def _ranked(ranking: Ranking) -> RenderableType:
@@ -100,8 +100,12 @@ def next_command(ranking: Ranking, fit: Sequence[str]) -> str:
     fit : sequence of str
         The ``headstart fit`` command for this data, to which the sources are added.
     """
+    from headstart.sources import default_source
+
     if ranking.take:
         named = [word for name in ranking.take for word in ("--source", name)]
         return shlex.join([*fit, *named, "-o", "model"])
     absent = [one.card.name for one in ranking.unmeasured if one.absent]
-    return f"headstart sources install {shlex.quote(absent[0])}" if absent else ""
+    usual = default_source(ranking.task.modality)
+    named = [name for name in absent if name == usual] or absent[:1]
+    return shlex.join(["headstart", "sources", "install", *named]) if named else ""

@@ -3,17 +3,17 @@
 **The rule.** A source is measured by the out-of-fold scores of a probe and of k-NN on its features,
 on the same folds as every other source; ``measured`` is the mean of the two. Its published quality
 (the prior of its card) says how far it should lie above or below the mean of the field: a point of
-published quality counts as a point of the metric, and as a hundredth of the mean score where the
-metric has no bounds. Measured on n items,
+published quality counts as a point of the metric; where that is an error in units of its own (rmse,
+mae, log_loss), as a hundredth of the mean error. Measured on n items,
 
     score = (n * measured + 80 * expected) / (n + 80)
     expected = mean of measured over the sources + (prior - mean prior)
 
-so the prior counts as much as 80 items (``PRIOR_ITEMS``). Where that number comes from: two sources
-disagree on about a fifth of the items, so on n items their difference has a variance of 0.2 / n;
-published quality predicts the difference to about 5 points, a variance of 0.05 ** 2, which is that
-of 80 items. With 20 labels the order is mostly the published one, with 400 mostly the measured one.
-A source without a published number is expected to be as good as the mean.
+so the prior counts as much as 80 items (``PRIOR_ITEMS``). The number is reasoned, not fitted: two
+sources that disagree on a fifth of the items have, on n of them, a difference of variance 0.2 / n;
+published quality that predicts the difference to 5 points has a variance of 0.05 ** 2, which is
+that of 80 items. With 20 labels the order is mostly the published one, with 400 mostly the measured
+one. A source without a published number is expected to be as good as the mean.
 
 The highest score ranks first; equal ones are told apart by size (the smaller first), then by name.
 Transferability scores are computed beside and decide nothing.
