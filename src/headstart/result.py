@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from headstart import bundle, sources
+from headstart import bundle, encode, sources
 from headstart.core.types import (
     AnyArray,
     Candidate,
@@ -20,8 +20,11 @@ from headstart.core.types import (
     State,
     Task,
 )
-from headstart.evaluate import METRICS, labels_to_settle
+from headstart.evaluate import METRICS, Curve, Multiplier, label_multiplier, labels_to_settle
+from headstart.evaluate.curve_facts import facts, points, sentences
+from headstart.evaluate.curve_measures import as_plain
 from headstart.select import Entry, Judged
+from headstart.select.label_next import Advice, ClassNeed, Suggestion, Suspect, label_next
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,12 @@ class Result:
         The fitted model as data.
     skipped : tuple of Skipped
         Items of the training and the test part that were left out, each with its reason.
+    curve : Curve or None
+        How transfer and scratch learn from few labels and from more, where it was measured.
+    about_labels : Advice
+        Labels that are probably wrong, and the classes that are recognised worst.
+    label_these : tuple of Suggestion
+        Which of the rows of DATA that have no label to label next, the most useful first.
     """
 
     task: Task
@@ -75,6 +84,24 @@ class Result:
     seed: int
     contents: bundle.BundleContents
     skipped: tuple[Skipped, ...] = ()
+    curve: Curve | None = None
+    about_labels: Advice = field(default_factory=Advice)
+    label_these: tuple[Suggestion, ...] = ()
+
+    @property
+    def suspects(self) -> tuple[Suspect, ...]:
+        """Labels of the training part that are probably wrong, the most suspect first."""
+        return self.about_labels.suspects
+
+    @property
+    def neediest(self) -> tuple[ClassNeed, ...]:
+        """The classes that are recognised worst out of fold: more labels gain most there."""
+        return self.about_labels.neediest
+
+    @cached_property
+    def label_multiplier(self) -> Multiplier | None:
+        """How many times as many labels scratch needs for the same score as transfer."""
+        return None if self.curve is None else label_multiplier(self.curve)
 
     @cached_property
     def model(self) -> bundle.Bundle:
@@ -88,6 +115,38 @@ class Result:
     def predict_proba(self, items: Any) -> FloatArray:
         """Return the probability of each class, in the order of ``task.classes``."""
         return self.model.predict_proba(items)
+
+    def label_next(self, items: Any, n: int = 10) -> list[Suggestion]:
+        """Return which of some unlabelled items to label next, the most useful first.
+
+        Those the model is unsure of, and no two that are alike (BADGE, Ash et al., ICLR 2020).
+
+        Parameters
+        ----------
+        items : texts, images, or the rows of a table
+        n : int
+            How many.
+
+        Returns
+        -------
+        list of Suggestion
+            Each with its ``place`` among the items, and the ``reason``.
+
+        Raises
+        ------
+        OptionError
+            ``n`` is below 1; or numbers are predicted without a source, so that nothing tells
+            the items apart.
+        """
+        chances = self.model.predict_proba(items) if self.task.classes else None
+        seen = known = None
+        if self.contents.source is not None:
+            seen = encode.features(items, self.model.backbone()).array
+            if chances is None:
+                known = encode.features(self.task.items, self.model.backbone()).array
+        return label_next(
+            chances, seen, n, classes=self.task.classes, labelled=known, seed=self.seed
+        )
 
     def save(self, path: str | Path, *, standalone: bool = False, overwrite: bool = False) -> Path:
         """Write the model as a bundle: a directory of JSON and safetensors.
@@ -166,6 +225,12 @@ class Result:
         end = f"You get {self.chosen.name}." if kept else "You get scratch."
         return worth[self.gain.verdict], end
 
+    def curve_sentences(self) -> tuple[str, ...]:
+        """Return what the learning curve says, in sentences; nothing where there is none."""
+        if self.curve is None:
+            return ()
+        return sentences(self.curve, transferred=self.chosen.source is not None)
+
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values: what ``headstart fit --json`` prints."""
         return {
@@ -190,8 +255,12 @@ class Result:
             },
             "gain": asdict(self.gain),
             "candidates": [_candidate(candidate) for candidate in self.candidates],
-            "curve": [],
-            "label_multiplier": None,
+            "curve": [] if self.curve is None else points(self.curve),
+            "label_multiplier": as_plain(self.label_multiplier),
+            "learning": None if self.curve is None else facts(self.curve),
+            "label_next": [asdict(one) for one in self.label_these],
+            "suspects": [asdict(one) for one in self.suspects],
+            "neediest": [asdict(one) for one in self.neediest],
             "decisions": [str(decision) for decision in self.decisions],
             "seed": self.seed,
             "seconds": round(self.seconds, 2),
@@ -238,6 +307,8 @@ def put_together(
     seed: int,
     shots: int | None,
     skipped: tuple[Skipped, ...],
+    curve: Curve | None = None,
+    about_labels: Advice | None = None,
 ) -> Result:
     """Put together what ``fit`` hands back, from what its steps found."""
     baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
@@ -256,7 +327,7 @@ def put_together(
         baselines=baselines,
         decisions=decisions,
         candidates=candidates,
-        extra={"judged_by": judged.by, "seed": seed, "shots": shots},
+        extra={"judged_by": judged.by, "seed": seed, "shots": shots, **_learnt(curve)},
         fingerprint=train.fingerprint,
         n=train.n,
     )
@@ -277,4 +348,14 @@ def put_together(
         seed=seed,
         contents=contents,
         skipped=skipped,
+        curve=curve,
+        about_labels=about_labels or Advice(),
     )
+
+
+def _learnt(curve: Curve | None) -> dict[str, Any]:
+    """Return what a bundle keeps of a learning curve: what ``to_json`` says of it."""
+    if curve is None:
+        return {}
+    times = as_plain(label_multiplier(curve))
+    return {"curve": points(curve), "label_multiplier": times, "learning": facts(curve)}

@@ -11,7 +11,8 @@ from headstart import data, strategies
 from headstart.core.errors import OptionError
 from headstart.core.types import Task
 from headstart.evaluate import Predictions
-from headstart.select.label_next import advice, label_next, neediest, places, suspects
+from headstart.select.label_next import Advice, advice, label_next, neediest, places, suspects
+from headstart.select.measured import Measured
 
 
 def probe(features, labels):
@@ -157,11 +158,11 @@ def test_advice_speaks_of_the_rows_that_were_held_out():
     rows = np.arange(19, 1, -1)
     chances = np.stack([right, 1 - right], axis=1)[rows]
     said = np.array(["cat", "dog"], dtype=object)[chances.argmax(axis=1)]
-    found = advice(task_of(labels), rows, Predictions(said, chances, ("cat", "dog")))
+    found = advice(task_of(labels), Measured(rows, Predictions(said, chances, ("cat", "dog"))))
     assert [one.id for one in found.suspects] == ["row 4", "row 6"]
     assert [one.label for one in found.neediest] == ["dog"]
-    bare = advice(task_of(labels), rows, Predictions(said))
+    bare = advice(task_of(labels), Measured(rows, Predictions(said)))
     assert (bare.suspects, bare.neediest) == ((), found.neediest)
-    assert advice(task_of(labels), rows, None) == advice(task_of(labels), rows[:0], None)
+    assert advice(task_of(labels), None) == Advice()
     numbers = task_of(np.arange(20.0), "regression")
-    assert advice(numbers, rows, Predictions(np.arange(18.0))).neediest == ()
+    assert advice(numbers, Measured(rows, Predictions(np.arange(18.0)))) == Advice()

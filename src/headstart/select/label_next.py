@@ -17,13 +17,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.core.errors import OptionError
 from headstart.core.types import AnyArray, FloatArray, IntArray, Task
 from headstart.data import suspects as suspects_of
-from headstart.evaluate import Predictions
+
+if TYPE_CHECKING:
+    from headstart.select.measured import Measured
 
 SAME = 1e-3
 """Squared distance of features of length 1 below which two items are the same for labelling."""
@@ -323,24 +326,23 @@ class Advice:
     neediest: tuple[ClassNeed, ...] = ()
 
 
-def advice(train: Task, rows: IntArray, predictions: Predictions | None) -> Advice:
+def advice(train: Task, held_out: Measured | None) -> Advice:
     """Return which labels are probably wrong, and which classes are recognised worst.
 
     Parameters
     ----------
     train : Task
-    rows : ndarray of int
-        Places of the items that were predicted out of fold.
-    predictions : Predictions or None
-        For the items at ``rows``; None where nothing was held out.
+    held_out : Measured or None
+        What was predicted out of fold; None where nothing was held out.
 
     Returns
     -------
     Advice
         Empty for regression.
     """
-    if predictions is None or train.kind == "regression" or not len(rows):
+    if held_out is None or train.kind == "regression":
         return Advice()
+    rows, predictions = held_out.rows, held_out.predictions
     assert train.labels is not None
     labels, found = train.labels[rows], predictions.probabilities
     ids = [train.ids[int(i)] for i in rows]

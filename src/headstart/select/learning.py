@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from headstart.evaluate import Curve, Predictions, Run, assemble, curve_of
 from headstart.select.plan import FEW_LABELS_DEFAULT, MAJORITY, SCRATCH
 from headstart.select.race import FAILURES, Entry, Field, fit_one, input_of, predict_one
 from headstart.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from headstart.select.board import Board
 
 CHEAP = 30.0
 """Seconds that a curve may take unasked; a third of what the fit took, if that is more."""
@@ -140,7 +143,7 @@ def ladders(task: Task, full: float) -> tuple[Ladder, ...]:
 
 
 def learning_curve(
-    best: Entry,
+    best: Entry | None,
     field: Field,
     train: Task,
     judges: Judges,
@@ -157,8 +160,8 @@ def learning_curve(
 
     Parameters
     ----------
-    best : Entry
-        The best transfer candidate; see ``stand_in``.
+    best : Entry or None
+        The best transfer candidate; see ``stand_in``. None where none took part.
     field : Field
         Of the items of ``train``.
     train : Task
@@ -186,8 +189,11 @@ def learning_curve(
     OptionError
         Neither a judging part nor folds are given, and a curve is wanted.
     """
-    if wanted is False:
+    if wanted is False or (best is None and not wanted):
         return Learned(None)
+    if best is None:
+        why = "no transfer took part, and the curve compares it with scratch"
+        return Learned(None, (Decision("no learning curve", why),))
     sides = judges.sides(train)
     if not sides:
         if wanted:
@@ -241,6 +247,15 @@ def seconds_per_fit(
         share = 1.0 if rows is None else len(rows) / held
         found[outcome.entry.name] = outcome.seconds / max(1, round(share * len(folds)))
     return found
+
+
+def known_by(board: Board) -> dict[str, Predictions]:
+    """Return the out-of-fold predictions of the candidates that all folds of a race measured."""
+    return {
+        name: one.on(board.rows)
+        for name, one in board.measured.items()
+        if len(one.rows) == len(board.rows)
+    }
 
 
 def subsample(train: Task, side: IntArray, n: float, rng: np.random.Generator) -> IntArray:
