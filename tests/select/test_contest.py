@@ -1,0 +1,423 @@
+"""The contest: who is dropped, who is tuned and when, what time does, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headstart.core.errors import DataError, OutOfTimeError
+from headstart.core.types import AnyArray, IntArray
+from headstart.evaluate import Predictions
+from headstart.select import (
+    BASELINES,
+    MAJORITY,
+    SCRATCH,
+    Board,
+    Clock,
+    Contest,
+    Entry,
+    Field,
+    Journal,
+    Plan,
+    Rules,
+    contest,
+    corrected,
+)
+from tests.select.told import Told
+
+N = 200
+TRUTH = np.array(["a", "b"], dtype=object)[np.arange(N) % 2]
+FOLDS = [(np.setdiff1d(np.arange(N), test), test) for test in np.split(np.arange(N), 5)]
+PROBE, KNN, MEANS = (Entry(name, "one") for name in ("probe", "knn", "prototypes"))
+TUNED = Entry("lp-ft", "one")
+
+
+def right(share: float, seed: int = 0) -> Predictions:
+    """Predictions that are right for a share of the items, spread over the folds."""
+    wrong = np.random.default_rng(seed).permutation(N)[: round((1 - share) * N)]
+    labels = TRUTH.copy()
+    labels[wrong] = np.where(TRUTH[wrong] == "a", "b", "a")
+    sure = np.where(labels == "a", 0.9, 0.1)
+    return Predictions(labels, np.stack([sure, 1 - sure], axis=1), ("a", "b"))
+
+
+class Fake:
+    """Stands in for training: what each candidate predicts, and how often it was fitted."""
+
+    def __init__(self, table: dict[Entry, Predictions]) -> None:
+        self.table, self.fits = table, dict.fromkeys(table, 0)
+        self.during: Callable[[Entry, Field], None] = lambda entry, field: None
+
+    def held_out(
+        self, entry: Entry, field: Field, train: IntArray, test: IntArray
+    ) -> Predictions:
+        assert not set(train.tolist()) & set(test.tolist())
+        self.fits[entry] = self.fits.get(entry, 0) + 1
+        self.during(entry, field)
+        return self.table[entry].take(test)
+
+    def fit_one(self, entry: Entry, field: Field, *args: Any, valid: Any = None) -> Any:
+        self.fits[entry] = self.fits.get(entry, 0) + 1
+        self.during(entry, field)
+        return entry, valid
+
+    def predict_one(self, model: Any, inputs: Any, classes: Any) -> Predictions:
+        return self.table[model[0]].take(model[1])
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    found = Fake(
+        {
+            MAJORITY: right(0.5),
+            SCRATCH: right(0.7, 1),
+            PROBE: right(0.9, 2),
+            KNN: right(0.55, 3),
+            MEANS: right(0.88, 4),
+            TUNED: right(0.97, 5),
+        }
+    )
+    for name in ("held_out", "fit_one", "predict_one"):
+        monkeypatch.setattr(contest, name, getattr(found, name))
+    monkeypatch.setattr(contest, "seconds_to_fit", lambda entry, field: 10.0)
+    return found
+
+
+class Ticking:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def contest_of(
+    *, judged: bool = False, named: bool = False, budget: float = 180.0, **given: Any
+) -> tuple[Contest, Told, Ticking]:
+    told, ticking = Told(), Ticking()
+    inputs: dict[Any, AnyArray] = {None: np.zeros((N, 1)), "one": np.zeros((N, 1))}
+    field = Field(
+        inputs, TRUTH, ("a", "b"), "classification", "text", 0, list(range(N)), {}, np.arange(N)
+    )
+    made = Contest(
+        field,
+        given.pop("folds", FOLDS),
+        Rules("accuracy", judged, named),
+        clock=Clock(budget, ticking),
+        reporter=told,
+        **given,
+    )
+    return made, told, ticking
+
+
+def plan_of(*entries: Entry, guarded: bool = True) -> Plan:
+    return Plan(entries, guarded, ())
+
+
+def test_who_is_surely_behind_is_dropped_and_costs_no_more(fake: Fake) -> None:
+    made, told, _ = contest_of()
+    made.run((*BASELINES, PROBE, KNN, MEANS))
+    assert fake.fits[KNN] < 5
+    assert made.outcomes[KNN].dropped.startswith(f"dropped after {fake.fits[KNN]} of 5 folds: -0.")
+    assert "against one + probe" in made.outcomes[KNN].dropped
+    assert len(made.outcomes[KNN].rows) == 40 * fake.fits[KNN]
+    assert all(fake.fits[entry] == 5 for entry in (MAJORITY, SCRATCH, PROBE, MEANS))
+    assert made.outcomes[MEANS].dropped == ""
+    assert made.leader() == PROBE
+    assert any(line.startswith("one + knn: dropped after") for line in told.said)
+    assert any("one + probe: accuracy 0.900 on 200 held-out items" in line for line in told.said)
+
+
+def test_later_candidates_meet_the_best_of_the_earlier_ones(fake: Fake) -> None:
+    made, _, _ = contest_of()
+    made.run((*BASELINES, PROBE))
+    made.run((KNN,))
+    assert fake.fits[KNN] < 5
+    assert made.outcomes[KNN].dropped
+
+
+def test_a_few_items_drop_nobody(fake: Fake) -> None:
+    few = [(np.arange(100, N), part) for part in np.split(np.arange(15), 5)]
+    made, _, _ = contest_of(folds=few)
+    made.run((*BASELINES, PROBE, KNN))
+    assert not made.outcomes[KNN].dropped
+
+
+def test_what_is_dear_sees_fewer_folds_where_a_part_judges(fake: Fake) -> None:
+    made, _, _ = contest_of(judged=True)
+    made.run((*BASELINES, PROBE))
+    assert fake.fits[SCRATCH] == 2
+    assert made.outcomes[SCRATCH].rows.tolist() == list(range(80))
+    assert fake.fits[PROBE] == 5
+
+
+def test_where_a_part_judges_a_source_is_tuned_once_and_compared_where_it_validates(
+    fake: Fake,
+) -> None:
+    made, told, _ = contest_of(judged=True)
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, TUNED))
+    assert fake.fits[TUNED] == 1
+    rows = made.outcomes[TUNED].rows
+    assert set(rows.tolist()) <= set(FOLDS[0][1].tolist())
+    assert 10 <= len(rows) <= 40
+    assert made.final(TUNED)[0] == TUNED
+    assert fake.fits[TUNED] == 1
+    assert "lp-ft tunes one: about 10 s in all (--strategy probe leaves it out)" in told.said
+    assert made.leader() == TUNED
+
+
+def test_where_none_judges_a_source_is_tuned_for_each_fold(fake: Fake) -> None:
+    made, told, _ = contest_of()
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, TUNED))
+    assert fake.fits[TUNED] == 5
+    assert made.outcomes[TUNED].rows is None
+    made.final(TUNED)
+    assert fake.fits[TUNED] == 6
+    assert any(line.startswith("lp-ft tunes one: about 60 s in all") for line in told.said)
+
+
+def test_tuning_stops_after_a_fold_that_shows_it_cannot_win(fake: Fake) -> None:
+    fake.table[TUNED] = right(0.5, 9)
+    made, _, _ = contest_of()
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, TUNED))
+    assert fake.fits[TUNED] < 5
+    assert made.outcomes[TUNED].dropped
+    assert made.leader() == PROBE
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_what_would_take_too_long_is_left_out_unless_it_is_named(fake: Fake, named: bool) -> None:
+    made, told, _ = contest_of(budget=30, named=named)
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, TUNED))
+    assert fake.fits[TUNED] == (5 if named else 0)
+    if not named:
+        why = "one + lp-ft left out: it would take about 60 s more, and there are 30 s"
+        assert f"{why} (--budget 2m, or --strategy lp-ft)" in told.said
+        assert made.outcomes[TUNED].dropped.startswith("it would take")
+
+
+def test_tuning_that_turns_out_slower_is_stopped_at_the_budget(fake: Fake) -> None:
+    made, _, ticking = contest_of()
+    made.run((*BASELINES, PROBE))
+
+    def slow(entry: Entry, field: Field) -> None:
+        ticking.time += 100
+        field.tuning["reporter"].progress("tuning", 1, 10, "steps")
+
+    fake.during = slow
+    made.tune(plan_of(PROBE, TUNED))
+    assert ticking.time == 200
+    assert "not finished: the budget of 3 min is used up" in made.outcomes[TUNED].dropped
+
+
+def test_one_fit_is_stopped_within_itself(fake: Fake) -> None:
+    made, _, ticking = contest_of(judged=True)
+    made.run((*BASELINES, PROBE))
+
+    def slow(entry: Entry, field: Field) -> None:
+        for step in range(10):
+            ticking.time += 50
+            field.tuning["reporter"].progress("tuning", step, 10, "steps")
+
+    fake.during = slow
+    made.tune(plan_of(PROBE, TUNED))
+    assert ticking.time == 200
+    assert made.outcomes[TUNED].dropped == "not finished: the budget of 3 min is used up"
+    assert made.leader() == PROBE
+
+
+def test_a_candidate_that_fails_says_why_and_the_others_go_on(fake: Fake) -> None:
+    def fail(entry: Entry, field: Field) -> None:
+        if entry in (PROBE, TUNED, SCRATCH):
+            raise DataError("no good")
+
+    fake.during = fail
+    made, told, _ = contest_of(judged=True)
+    made.run((*BASELINES, PROBE, MEANS))
+    made.tune(plan_of(PROBE, MEANS, TUNED))
+    assert made.outcomes[PROBE].failure == made.outcomes[TUNED].failure == "DataError: no good"
+    assert "one + probe: DataError: no good" in told.said
+    assert made.outcomes[SCRATCH].predictions is not None  # it guesses
+    assert made.leader() == MEANS
+
+
+def test_a_source_is_not_tuned_where_little_is_left_to_win(fake: Fake) -> None:
+    fake.table[PROBE] = right(1.0)
+    made, told, _ = contest_of()
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, TUNED))
+    assert fake.fits[TUNED] == 0
+    assert any("one + probe has accuracy 1.000 out of fold: little to win" in s for s in told.said)
+
+
+def test_only_the_better_source_is_tuned(fake: Fake) -> None:
+    other = Entry("probe", "two")
+    fake.table[other] = right(0.95, 7)
+    fake.table[Entry("lp-ft", "two")] = right(0.97, 8)
+    made, told, _ = contest_of(judged=True)
+    made.run((*BASELINES, PROBE))
+    made.run((other,))
+    made.tune(plan_of(PROBE, other, TUNED, Entry("lp-ft", "two")))
+    assert fake.fits[TUNED] == 0
+    assert fake.fits[Entry("lp-ft", "two")] == 1
+    assert any("two is the better source with frozen features" in line for line in told.said)
+
+
+def test_nothing_is_raced_where_nothing_can_be_held_out(fake: Fake) -> None:
+    made, _, _ = contest_of(folds=[])
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, TUNED))
+    assert made.leader() is None
+    assert all(outcome.predictions is None for outcome in made.outcomes.values())
+
+
+def test_an_interrupted_race_goes_on_from_what_was_predicted(
+    fake: Fake, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.select.journal.WORTH_KEEPING", 0.0)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(entry: Entry, field: Field) -> None:
+        if sum(fake.fits.values()) == 8:
+            raise Killed
+
+    fake.during = kill
+    facts = ["data", 1]
+    with pytest.raises(Killed):
+        contest_of(journal=Journal(tmp_path, facts))[0].run((*BASELINES, PROBE))
+    fake.during = lambda entry, field: None
+    fake.fits.clear()
+    made, told, _ = contest_of(journal=Journal(tmp_path, facts, resume=True))
+    made.run((*BASELINES, PROBE))
+    assert sum(fake.fits.values()) == 15 - 7
+    plain, _, _ = contest_of()
+    plain.run((*BASELINES, PROBE))
+    for entry in (MAJORITY, SCRATCH, PROBE):
+        one, other = made.outcomes[entry].predictions, plain.outcomes[entry].predictions
+        assert one.labels.tolist() == other.labels.tolist()
+        np.testing.assert_array_equal(one.probabilities, other.probabilities)
+    fake.fits.clear()
+    for journal in (Journal(tmp_path, ["other"], resume=True), Journal(tmp_path, facts)):
+        again, _, _ = contest_of(journal=journal)
+        again.run((PROBE,))
+    assert fake.fits[PROBE] == 10
+
+
+def test_numbers_and_damage_in_a_journal(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.select.journal.WORTH_KEEPING", 0.0)
+    numbers = Predictions(np.array([0.1, 1 / 3, -2.0]))
+    train, test = np.arange(5), np.arange(5, 8)
+    told = Told()
+    journal = Journal(tmp_path, ["x"], resume=True, reporter=told)
+    kept, seconds = journal.predictions("probe", train, test, lambda: (numbers, 1.5))
+    again, told_seconds = journal.predictions("probe", train, test, lambda: pytest.fail("kept"))
+    np.testing.assert_array_equal(again.labels, kept.labels)
+    assert (seconds, told_seconds) == (1.5, 1.5)
+    (file,) = tmp_path.glob("*.safetensors")
+    raw = bytearray(file.read_bytes())
+    raw[-3] ^= 1
+    file.write_bytes(raw)
+    fresh = Predictions(np.array([7.0, 8.0, 9.0]))
+    found, _ = journal.predictions("probe", train, test, lambda: (fresh, 1.0))
+    np.testing.assert_array_equal(found.labels, fresh.labels)
+    assert any("damaged" in line for line in told.said)
+
+
+def test_what_is_quickly_made_again_is_not_kept(tmp_path: Any) -> None:
+    journal = Journal(tmp_path, ["x"])
+    journal.predictions("probe", np.arange(2), np.arange(2), lambda: (right(0.5), 0.01))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_clock_counts_down_and_the_deadline_stops_at_the_next_step() -> None:
+    ticking, told = Ticking(), Told()
+    clock = Clock(60, ticking)
+    late = contest.Deadline(told, clock, spare=10)
+    ticking.time = 49
+    late.progress("tuning", 1, 2)
+    late.say("going on")
+    assert (clock.passed, clock.left, told.said) == (49, 11, ["going on"])
+    ticking.time = 51
+    with pytest.raises(OutOfTimeError, match="budget of 60 s is used up"):
+        late.progress("tuning", 2, 2)
+
+
+def races(n_races: int, skill: float) -> list[bool]:
+    """Simulate contests of 12 candidates with elimination; say which were called positive."""
+    names = ("probe", "knn", "prototypes")
+    entries = [Entry(name, f"s{i}") for i in range(4) for name in names]
+    called = []
+    for number in range(n_races):
+        rng = np.random.default_rng(number)
+
+        def guess(share: float, rng: Any = rng) -> Predictions:
+            hit = rng.random(N) < share
+            return Predictions(np.where(hit, TRUTH, np.where(TRUTH == "a", "b", "a")))
+
+        table = {entry: guess(skill) for entry in entries} | {
+            SCRATCH: guess(0.7),
+            MAJORITY: guess(0.5),
+        }
+        fake = Fake(table)
+        made, _, _ = contest_of()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(contest, "held_out", fake.held_out)
+            made.run((*BASELINES, *entries))
+        runners = {
+            entry.name: made.measured(entry).on(np.arange(N))
+            for entry, outcome in made.outcomes.items()
+            if entry not in BASELINES and not outcome.dropped
+        }
+        scratch = made.measured(SCRATCH).on(np.arange(N))
+        found = corrected({"scratch": scratch} | runners, TRUTH, "accuracy", n_boot=200)
+        called.append(found.gain.verdict == "positive")
+    return called
+
+
+def test_dropping_candidates_early_calls_no_luck_a_gain() -> None:
+    # 60 races: at a true rate of 5 %, more than 7 of them are seen in less than 3 of 100 runs
+    assert sum(races(60, 0.7)) <= 7
+
+
+def test_real_gains_are_still_seen() -> None:
+    assert sum(races(10, 0.88)) >= 9
+
+
+def test_a_board_weighs_what_was_measured_on_fewer_items(fake: Fake) -> None:
+    from headstart.core.types import Task
+
+    made, _, _ = contest_of(judged=True)
+    made.run((*BASELINES, PROBE, KNN, MEANS))
+    made.tune(plan_of(PROBE, TUNED))
+    task = Task("text", "classification", ["x"] * N, TRUTH, ("",) * N, np.arange(N), ("a", "b"))
+    board = Board(tuple(made.outcomes.values()), task, FOLDS, "accuracy", 0)
+    pick = board.pick(plan_of(PROBE, KNN, MEANS, TUNED))
+    assert pick.best == TUNED
+    assert pick.ship
+    said = " | ".join(map(str, pick.decisions))
+    assert "one + lp-ft: it is better: +0." in said
+    assert "items that neither learnt from" in said
+    by_name = {one.name: one for one in board.candidates(TUNED)}
+    assert by_name["one + lp-ft"].status == "chosen"
+    assert by_name["one + lp-ft"].score.n == len(made.outcomes[TUNED].rows)
+    assert by_name["one + knn"].status == "lost"
+    assert by_name["one + knn"].reason.startswith("dropped after")
+    fake.table[TUNED] = right(0.6, 5)
+    made, _, _ = contest_of(judged=True)
+    made.run((*BASELINES, PROBE, MEANS))
+    made.tune(plan_of(PROBE, TUNED))
+    board = Board(tuple(made.outcomes.values()), task, FOLDS, "accuracy", 0)
+    pick = board.pick(plan_of(PROBE, MEANS, TUNED))
+    assert pick.best in (PROBE, MEANS)
+    assert any("not one + lp-ft: it is no better" in str(each) for each in pick.decisions)
