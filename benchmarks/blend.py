@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from sklearn.model_selection import StratifiedKFold
 
 from common import RESULTS, machine
@@ -24,12 +25,12 @@ from headstart import encode, select, sources
 from headstart.evaluate import Predictions
 from headstart.select import Entry, Field, Outcome
 from headstart.select.blend import blend_outcome
-from headstart.strategies.pooling import learn_weights, pooled, share_of
+from headstart.strategies.pooling import PULL, learn_weights, pooled, share_of
 from tuning import DATA, SOURCES
 
 FOLDS = 5
 OUT = RESULTS / "blend.json"
-MODELS = ("scratch", "transfer", "blend", "mean")
+MODELS = ("scratch", "transfer", "blend", "linear", "mean")
 FLOOR = 1e-15
 
 
@@ -63,6 +64,17 @@ def members(root: Path, name: str, shots: int, strategies: list[str], seed: int)
     return found
 
 
+def linear_share(scratch: np.ndarray, transfer: np.ndarray, codes: np.ndarray) -> float:
+    """Return the weight of scratch in a linear pool, learnt with the pull of the other pool."""
+    one, other = (p[np.arange(len(codes)), codes] for p in (scratch, transfer))
+
+    def loss(share: float) -> float:
+        mixed = np.maximum(share * one + (1 - share) * other, FLOOR)
+        return float(-np.log(mixed).sum() + 2 * PULL * (share - 0.5) ** 2)
+
+    return float(minimize_scalar(loss, bounds=(0, 1), method="bounded").x)
+
+
 def run(found: dict[str, Any], key: dict[str, Any]) -> dict[str, Any]:
     """Blend scratch with a strategy, and judge all."""
     classes, labels = tuple(found["classes"].tolist()), found["labels"].astype(object)
@@ -82,14 +94,17 @@ def run(found: dict[str, Any], key: dict[str, Any]) -> dict[str, Any]:
     place = {name: column for column, name in enumerate(classes)}
     rows = np.concatenate([test for _, test in folds])
     codes = np.array([place[name] for name in labels[rows]])
-    weights = learn_weights(one.predictions.probabilities, other.predictions.probabilities, codes)
+    seen = (one.predictions.probabilities, other.predictions.probabilities)
+    weights = learn_weights(*seen, codes)
     seconds = time.perf_counter() - started
+    share = linear_share(*seen, codes)
     judged = np.array([place[name] for name in found["truth"]])
     scratch, transfer = found["scratch test"], found[f"{key['strategy']} test"]
     made = {
         "scratch": scratch,
         "transfer": transfer,
         "blend": pooled(scratch, transfer, weights),
+        "linear": share * scratch + (1 - share) * transfer,
         "mean": (scratch + transfer) / 2,
     }
     right = {name: p.argmax(axis=1) == judged for name, p in made.items()}
@@ -166,8 +181,8 @@ def summed(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "accuracy": {n: float(np.mean([r["accuracy"][n] for r in runs])) for n in MODELS},
         "log_loss": {n: float(np.mean([r["log_loss"][n] for r in runs])) for n in MODELS},
-        "accuracy_of_blend_less": {n: paired(runs, "_right", n) for n in ("scratch", "transfer")},
-        "log_loss_of_blend_less": {n: paired(runs, "_loss", n) for n in ("scratch", "transfer")},
+        "accuracy_of_blend_less": {n: paired(runs, "_right", n) for n in MODELS if n != "blend"},
+        "log_loss_of_blend_less": {n: paired(runs, "_loss", n) for n in MODELS if n != "blend"},
         "runs": [{k: v for k, v in r.items() if not k.startswith("_")} for r in runs],
     }
 
@@ -175,8 +190,13 @@ def summed(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def row(group: dict[str, Any]) -> str:
     """Return a line of the table."""
     right, loss = group["accuracy"], group["log_loss"]
-    gain = "{:+.4f} [{:+.4f}, {:+.4f}]".format(*group["accuracy_of_blend_less"]["transfer"])
-    less = "{:+.4f} [{:+.4f}, {:+.4f}]".format(*group["log_loss_of_blend_less"]["transfer"])
+    gain, less = (
+        "{:+.4f} [{:+.4f}, {:+.4f}]".format(*group[f"{what}_of_blend_less"][better])
+        for what, better in (
+            ("accuracy", max(MODELS[:2], key=right.__getitem__)),
+            ("log_loss", min(MODELS[:2], key=loss.__getitem__)),
+        )
+    )
     shares = ", ".join(f"{one['weight_of_scratch']:.2f}" for one in group["runs"])
     cells = [
         group["data"],
@@ -201,14 +221,16 @@ def write(groups: list[dict[str, Any]]) -> None:
     whole = {"command": " ".join(words), "machine": machine(), "groups": groups}
     OUT.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     heads = ["data", "labels a class", "transfer", "seeds"]
-    heads += [*MODELS, "blend less transfer"] * 2 + ["weight of scratch"]
+    heads += [*MODELS, "blend less the better member"] * 2 + ["weight of scratch"]
     text = [
         "# Whether a blend of scratch and a transfer strategy pays",
         "",
         "`make bench-blend`. Accuracy, then log loss (less is better), on judging items that took",
-        "no part; means over seeds. `mean` is the plain mean of both members' probabilities,",
-        "nothing learnt. Differences are paired, with 95 % intervals (bootstrap over seeds, then",
-        "items; with two or three seeds the part that seeds have in it is a guess).",
+        "no part; means over seeds. `blend` is what headstart ships: probabilities multiplied,",
+        "each raised to a learnt weight; `linear` adds them with one learnt weight, `mean` with",
+        "equal ones. The better member is the one that the judging items themselves prefer.",
+        "Differences are paired, with 95 % intervals (bootstrap over seeds, then items; with",
+        "two or three seeds what seeds have to do with it is a guess).",
         "",
         f"| {' | '.join(heads)} |",
         "|---" * len(heads) + "|",
