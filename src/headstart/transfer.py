@@ -168,6 +168,7 @@ def fit(
         view.encode(name)
         contest.run(plan.frozen(name))
     contest.tune(plan)
+    contest.blend(plan)
     log.keep(*contest.decisions)
 
     # Choose.
@@ -354,6 +355,8 @@ class _View:
     def judging(self, entry: Entry) -> Any:
         """Return what a candidate takes of the judging part."""
         assert self.judge is not None
+        if entry.member:
+            return select.pair_of(entry, self.judged, self.judge.items)
         return select.input_of(entry, self.judged, self.judge.items)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.select.told import Told
 
 from headstart.core.errors import DataError, OutOfTimeError
 from headstart.core.types import AnyArray, IntArray
@@ -26,7 +27,6 @@ from headstart.select import (
     contest,
     corrected,
 )
-from tests.select.told import Told
 
 N = 200
 TRUTH = np.array(["a", "b"], dtype=object)[np.arange(N) % 2]
@@ -51,9 +51,7 @@ class Fake:
         self.table, self.fits = table, dict.fromkeys(table, 0)
         self.during: Callable[[Entry, Field], None] = lambda entry, field: None
 
-    def held_out(
-        self, entry: Entry, field: Field, train: IntArray, test: IntArray
-    ) -> Predictions:
+    def held_out(self, entry: Entry, field: Field, train: IntArray, test: IntArray) -> Predictions:
         assert not set(train.tolist()) & set(test.tolist())
         self.fits[entry] = self.fits.get(entry, 0) + 1
         self.during(entry, field)
@@ -298,7 +296,7 @@ def test_an_interrupted_race_goes_on_from_what_was_predicted(
         contest_of(journal=Journal(tmp_path, facts))[0].run((*BASELINES, PROBE))
     fake.during = lambda entry, field: None
     fake.fits.clear()
-    made, told, _ = contest_of(journal=Journal(tmp_path, facts, resume=True))
+    made, _, _ = contest_of(journal=Journal(tmp_path, facts, resume=True))
     made.run((*BASELINES, PROBE))
     assert sum(fake.fits.values()) == 15 - 7
     plain, _, _ = contest_of()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.select.blend import pair_of
 from headstart.select.board import Board, Judged, Pick, groups_of, judge
 from headstart.select.choose import Choice, choose
 from headstart.select.clock import Clock
@@ -70,6 +71,7 @@ __all__ = [
     "leep",
     "logme",
     "nce",
+    "pair_of",
     "plan",
     "predict_one",
     "race",

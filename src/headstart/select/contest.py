@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from headstart import strategies
-from headstart.core.errors import OutOfTimeError
+from headstart.core.errors import DataError, OutOfTimeError
 from headstart.core.types import SILENT, Decision, IntArray, Reporter, subset
+from headstart.data import split
 from headstart.evaluate import METRICS, Predictions, assemble
 from headstart.select import gate
+from headstart.select.blend import blend_outcome, blended
 from headstart.select.clock import Clock, Deadline, spoken
 from headstart.select.journal import Journal
 from headstart.select.measured import Judge, Measured, measured_of
@@ -35,6 +37,7 @@ from headstart.select.race import (
     Outcome,
     fit_one,
     held_out,
+    part_of,
     predict_one,
     seconds_to_fit,
     valid_part,
@@ -216,8 +219,20 @@ class Contest:
         """Return the estimator of a candidate, fitted on all items that it may learn from."""
         if entry not in self.fitted:
             field = self.field.told(Once(self.reporter))
-            self.fitted[entry] = fit_one(entry, field)
+            self.fitted[entry] = self._blended(entry) if entry.member else fit_one(entry, field)
         return self.fitted[entry]
+
+    def _blended(self, entry: Entry) -> Any:
+        member = Entry(str(entry.member), entry.source)
+        return blended(
+            self.final(SCRATCH),
+            self.final(member),
+            self.outcomes[SCRATCH],
+            self.outcomes[member],
+            self.field.labels,
+            self.folds,
+            modality=self.field.modality,
+        )
 
     def decide(self, what: str, why: str, override: str) -> None:
         """Note a decision, and say it."""
@@ -249,8 +264,7 @@ class Contest:
     def tune(self, plan: Plan) -> None:
         """Let the strategies that tune a source take part, on the source that is best so far."""
         for entry in self._tunable(plan):
-            covered = self._covered()
-            valid = valid_part(self.field, covered) if self.rules.judged else covered[:0]
+            valid = self._valid()
             fits = 1 if len(valid) or not self.folds else len(self.folds) + 1
             needed = fits * seconds_to_fit(entry, self.field)
             if needed > self.left and not self.rules.named:
@@ -267,14 +281,44 @@ class Contest:
                 f"{entry.strategy} tunes {entry.source}", f"about {spoken(needed)} in all", override
             )
             if len(valid):
-                self._tune_once(entry, covered[valid])
+                self._tune_once(entry, valid)
             elif self.folds:
                 self._tune_folds(entry)
 
-    def _covered(self) -> IntArray:
-        """Return the places of the items that the folds hold out, sorted."""
-        held = [test for _, test in self.folds]
-        return np.sort(np.concatenate(held)) if held else np.zeros(0, dtype=np.int64)
+    def _valid(self) -> IntArray:
+        """Return the items that validate what is tuned once: some that the first fold holds out.
+
+        None where no part judges afterwards, or where there are too few to spare any.
+        """
+        wanted = len(valid_part(self.field, np.arange(len(self.field.labels))))
+        if not (self.rules.judged and self.folds and wanted):
+            return np.zeros(0, dtype=np.int64)
+        held = self.folds[0][1]
+        parts = round(len(held) / wanted)
+        if parts < 2:
+            return held
+        try:
+            return held[
+                split(part_of(self.field, held), n_splits=parts, seed=self.field.seed)[0][1]
+            ]
+        except DataError:  # too few groups to part them
+            return held
+
+    def blend(self, plan: Plan) -> None:
+        """Let the blend of scratch and the best transfer take part."""
+        best = self.leader()
+        if self.rules.named or best is None or not plan.guarded:
+            return
+        groups = self.field.groups
+        self.note(
+            blend_outcome(
+                self.outcomes[SCRATCH],
+                self.outcomes[best],
+                self.field.labels,
+                self.folds,
+                groups=groups,
+            )
+        )
 
     def _tunable(self, plan: Plan) -> list[Entry]:
         """Return who tunes a source, and say who does not and why."""

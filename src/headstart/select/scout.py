@@ -6,7 +6,6 @@ tells who is surely behind, and at most half of the others go on.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -58,9 +57,9 @@ def scout(contest: Contest, plan: Plan, encode: Encode, *, n_judge: int = 0) -> 
     looks: dict[str | None, Any] = {first: field.inputs[first][places]}
     for name in others:
         encode(name, places[:1], contest.reporter)  # the first one loads what is needed
-        started, few = time.perf_counter(), places[:FEW]
+        started, few = contest.clock.passed, places[:FEW]
         encode(name, few, contest.reporter)
-        each = (time.perf_counter() - started) / len(few)
+        each = (contest.clock.passed - started) / len(few)
         if not _affordable(contest, plan, name, each * total):
             continue
         try:
