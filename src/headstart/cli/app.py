@@ -35,6 +35,7 @@ class Verb(TyperCommand):
     def get_help(self, ctx: Any) -> str:
         """Return the help text."""
         text = _TYPES.sub(lambda found: " " * len(found[0]), super().get_help(ctx))
+        text = re.sub(r" +$", "", text, flags=re.MULTILINE)
         return _USAGE.sub(lambda found: _plain(found[0]), text)
 
 

@@ -7,7 +7,7 @@ VERBS: dict[str, str] = {
     "check": "List the problems in the data before anything is trained.",
     "predict": "Label new items with a saved model.",
     "evaluate": "Measure a saved model on labelled data.",
-    "sources": "List the pretrained sources; `sources DATA` ranks them; `install NAME` fetches.",
+    "sources": "List the pretrained sources; `sources DATA` ranks them, `install NAME` fetches.",
     "examples": "List real example data; `examples NAME -o DIR` fetches it.",
     "cache": "Show what is cached and how large it is; --clear empties it.",
 }
