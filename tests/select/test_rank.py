@@ -170,6 +170,14 @@ def test_a_single_way_is_measured_as_any_other_prediction(metric, groups):
     assert lead == gain(metric, TRUTH, one, other, name="x", **options)
 
 
+def test_what_was_measured_is_not_mistaken_for_what_came_after_it():
+    judge = Judge("accuracy", TRUTH, None, 0)
+    for wrong in range(5, 45, 2):  # each forgotten by the caller before the next is made
+        one = guesses(wrong, wrong)
+        by_hand = score("accuracy", TRUTH, one, n_boot=1000, out_of_fold=True)
+        assert judge.score(Several([one])) == by_hand
+
+
 def test_the_mean_of_two_ways_has_its_own_interval():
     judge = Judge("macro_f1", TRUTH, None, 0)
     one, other = guesses(20, 0), guesses(30, 1)

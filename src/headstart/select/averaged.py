@@ -54,7 +54,7 @@ class Judge:
     truth: AnyArray
     groups: AnyArray | None
     seed: int
-    _boots: dict[int, FloatArray] = field(default_factory=dict)
+    _boots: dict[Several, FloatArray] = field(default_factory=dict)
 
     def values(self, one: Several) -> list[float]:
         """Return the score of each way."""
@@ -94,9 +94,9 @@ class Judge:
 
     def _boot(self, one: Several) -> FloatArray:
         """Return the mean on every resample, the same resamples for every source."""
-        if id(one) not in self._boots:
+        if one not in self._boots:
             ways = [compiled(self.metric, self.truth, way) for way in one.ways]
             drawn = resamples(self._basis().drawn, N_BOOT, self.seed)
             found = [np.mean([way(weights) for way in ways], axis=0) for weights in drawn]
-            self._boots[id(one)] = np.concatenate(found)
-        return self._boots[id(one)]
+            self._boots[one] = np.concatenate(found)
+        return self._boots[one]
