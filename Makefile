@@ -76,8 +76,10 @@ bench: $(VENV)/.sources  ## Measure speed side by side with what people use toda
 	@$(BIN)/python benchmarks/run.py
 
 bench-blend: $(VENV)/.dev $(VENV)/.sources  ## Measure whether blending pays; DATA=folder of clinc150 and sign-digits.
-	@cd benchmarks && $(OFFLINE) ../$(BIN)/python blend.py --data $(DATA) clinc150 --shots 3 10 \
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python blend.py --data $(DATA) clinc150 --shots 3 \
 	  --seeds 0 1 2 --strategy probe knn prototypes
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python blend.py --data $(DATA) clinc150 --shots 10 \
+	  --seeds 0 1 --strategy probe knn prototypes
 	@cd benchmarks && $(OFFLINE) ../$(BIN)/python blend.py --data $(DATA) sign-digits --shots 10 \
 	  --seeds 0 1 --strategy probe knn prototypes
 
