@@ -45,6 +45,10 @@ def fit(
         str | None,
         typer.Option("--budget", metavar="TIME", help="For tuning sources: 90s, 10m, 1h."),
     ] = None,
+    curve: Annotated[
+        bool | None,
+        typer.Option("--curve/--no-curve", help="Learn from fewer labels too; else if cheap."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the same command was stopped.")
     ] = False,
@@ -82,6 +86,7 @@ def fit(
                 shots=shots,
                 metric=metric,
                 budget=budget,
+                curve=curve,
                 seed=seed,
                 allow_unreadable=allow_unreadable,
                 checkpoint=checkpoints,
