@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("weights")]
+VERDICTS = {"positive", "none", "negative", "inconclusive"}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "command-line.md"
 
 
@@ -28,8 +29,7 @@ def test_fit(topics):
     assert set(found["chosen"]) == inner(pages["chosen"])
     assert set(found["score"]) == inner(pages["score"])
     assert set(found["baselines"]) == inner(pages["baselines"])
-    verdicts = {"positive", "none", "negative", "inconclusive"}
-    assert set(found["gain"]) | verdicts == inner(pages["gain"])
+    assert set(found["gain"]) | VERDICTS == inner(pages["gain"])
     for candidate in found["candidates"]:
         assert set(candidate) == inner(pages["candidates"])
 
@@ -51,9 +51,13 @@ def test_predict_and_evaluate(terminal, topics, price, files):
     pages = documented("predict")
     assert set(found) == set(pages)
     assert set(found["skipped"][0]) == inner(pages["skipped"])
-    texts = terminal("evaluate", topics.path, files / "topics.csv", "--json").json
+    twice = ("--against", topics.path)
+    texts = terminal("evaluate", topics.path, files / "topics.csv", "--json", *twice).json
     numbers = terminal("evaluate", price.path, files / "price.csv", "--json").json
-    assert set(texts) | set(numbers) == set(documented("evaluate"))
+    pages = documented("evaluate")
+    assert set(texts) | set(numbers) == set(pages)
+    assert {"model"} | set(texts["against"]) <= inner(pages["against"]) | set(numbers) | set(texts)
+    assert set(texts["gain"]) == inner(pages["gain"]) - VERDICTS
 
 
 @pytest.mark.parametrize("verb", ["sources", "cache"])

@@ -113,13 +113,14 @@ def test_a_table_model_names_the_columns_it_misses(terminal, price, files):
 
 def test_evaluate_json_keys(terminal, topics, price, files):
     found = terminal("evaluate", topics.path, files / "topics.csv", "--json").json
-    assert set(found) == {"metric", "estimate", "low", "high", "n", "accuracy", "macro_f1"}
+    keys = {"metric", "estimate", "low", "high", "n", "warnings"}
+    assert set(found) == keys | {"accuracy", "macro_f1"}
     assert found["metric"] == "accuracy"
     assert found["estimate"] == found["accuracy"]
     assert found["low"] <= found["estimate"] <= found["high"]
     assert found["n"] == 24
     found = terminal("evaluate", price.path, files / "price.csv", "--json").json
-    assert set(found) == {"metric", "estimate", "low", "high", "n", "rmse", "r2"}
+    assert set(found) == keys | {"rmse", "r2"}
 
 
 def test_evaluate_prints_a_table(terminal, topics, files):
@@ -156,3 +157,75 @@ def test_evaluate_keeps_columns_that_hold_one_value(terminal, price, files, tmp_
     ran = terminal("evaluate", price.path, tmp_path / "same.csv", "--json", "--quiet")
     assert ran.code == 0, ran.err
     assert ran.json["n"] == 5
+
+
+def test_the_data_of_the_training_flatter(terminal, topics, files, tmp_path):
+    ran = terminal("evaluate", topics.path, files / "topics.csv", "--json")
+    assert len(ran.json["warnings"]) == 1
+    assert "its score here is flattering" in ran.json["warnings"][0]
+    assert f"· warning: these are the data that {topics.path} was fitted to" in ran.err
+    lines = (files / "topics.csv").read_text().splitlines()
+    (tmp_path / "other.csv").write_text("\n".join(lines[:-1]) + "\n")
+    other = terminal("evaluate", topics.path, tmp_path / "other.csv", "--json")
+    assert other.json["warnings"] == []
+    assert "flattering" not in other.err
+
+
+def guess(terminal, data, place, *arguments):
+    """Fit the constant guess, the cheapest of models."""
+    made = terminal("fit", data, "-o", place, "--strategy", "majority", "--quiet", *arguments)
+    assert made.code == 0, made.err
+    return place
+
+
+def test_two_models_on_the_same_items(terminal, topics, files, tmp_path):
+    other = guess(terminal, files / "topics.csv", tmp_path / "guess")
+    asked = ("evaluate", topics.path, files / "topics.csv", "--against", other)
+    found = terminal(*asked, "--json").json
+    alone = terminal("evaluate", other, files / "topics.csv", "--json").json
+    against = {key: value for key, value in found["against"].items() if key != "model"}
+    assert against == {key: value for key, value in alone.items() if key != "warnings"}
+    assert found["against"]["model"] == str(other)
+    lead = found["estimate"] - found["against"]["estimate"]
+    assert found["gain"]["estimate"] == pytest.approx(lead)
+    assert found["gain"]["baseline"] == str(other)
+    assert found["gain"]["verdict"] == "positive"
+    assert len(found["warnings"]) == 2
+    shown = terminal(*asked, "--quiet")
+    lines = shown.out.splitlines()
+    assert lines[0] == "Judged on 24 items, the same for both"
+    assert lines[1].split()[:2] == ["model", "accuracy"]
+    assert lines[-1].startswith(f"{topics.path} is better than {other}: +")
+    assert " points of accuracy [" in lines[-1]
+    back = terminal("evaluate", other, files / "topics.csv", "--against", topics.path, "--quiet")
+    assert f"{other} is worse than {topics.path}: -" in back.out
+    same = terminal("evaluate", other, files / "topics.csv", "--against", other, "--quiet")
+    assert same.out.splitlines()[-1].startswith(f"Inconclusive: {other} against {other} is +0.0")
+
+
+def test_two_models_of_numbers(terminal, price, files, tmp_path):
+    (tmp_path / "few.csv").write_text(
+        "\n".join((files / "price.csv").read_text().splitlines()[:13]) + "\n"
+    )
+    other = guess(terminal, tmp_path / "few.csv", tmp_path / "guess", "--label", "salt")
+    asked = ("evaluate", price.path, files / "price.csv", "--against", other)
+    found = terminal(*asked, "--json").json
+    assert found["gain"]["metric"] == "rmse"
+    assert found["gain"]["estimate"] == pytest.approx(
+        found["against"]["rmse"] - found["rmse"], abs=1e-12
+    )
+    assert " rmse [" in terminal(*asked, "--quiet").out
+
+
+def test_models_that_cannot_be_compared(terminal, topics, stripes, price, files, tmp_path):
+    table = files / "topics.csv"
+    ran = terminal("evaluate", topics.path, table, "--against", stripes.path)
+    assert ran.code == 2
+    assert "different kinds of items" in ran.err
+    missing = terminal("evaluate", topics.path, table, "--against", tmp_path / "none")
+    assert missing.code == 2
+    assert "none" in missing.err
+    reverse = guess(terminal, files / "price.csv", tmp_path / "acid", "--label", "acid")
+    cheats = terminal("evaluate", price.path, files / "price.csv", "--against", reverse)
+    assert cheats.code == 2
+    assert "takes the label 'salt' as an input" in cheats.err

@@ -238,6 +238,38 @@ class Bundle:
 
         return judged(self, data, seed)
 
+    def compare(self, other: Bundle | str | Path, data: Any, *, seed: int = 0) -> dict[str, Any]:
+        """Judge the model against another one on the same labelled data.
+
+        Parameters
+        ----------
+        other : Bundle or path
+            Its metric and its classes may be others; the labels of the data must be known to both,
+            and this model's metric judges.
+        data : Task, or (items, labels)
+        seed : int
+            Of the bootstrap behind the intervals.
+
+        Returns
+        -------
+        dict
+            As ``evaluate``; ``against``, the same of the other model; ``gain``, the paired
+            difference with its interval and verdict: positive where this model is better;
+            ``warnings``, what may be misleading.
+
+        Raises
+        ------
+        OptionError
+            The two take other kinds of items or of labels.
+        DataError, IntegrityError, BundleError
+            As for ``evaluate`` and ``headstart.load``.
+        """
+        from headstart.bundle.judge import compared
+        from headstart.bundle.read import load
+
+        rival = other if isinstance(other, Bundle) else load(other, reporter=self.reporter)
+        return compared(self, rival, data, seed)
+
     def predictions(self, items: Any, *, cache: bool = False) -> Any:
         """Predict labels and probabilities at once, as ``evaluate.Predictions``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,10 @@ def evaluate(
     text: options.Text = None,
     path: options.PathColumn = None,
     group: options.Group = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="MODEL", help="Compare with this model, item by item."),
+    ] = None,
     allow_unreadable: options.Unreadable = 0.05,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -34,11 +39,17 @@ def evaluate(
             path=path,
             group=group,
             allow_unreadable=allow_unreadable,
+            against=against,
             seed=seed,
             reporter=reporter,
         )
     if json:
         emit_json(measured)
+        return
+    if against is not None:
+        from headstart.cli.comparison import comparison_table
+
+        show(*comparison_table(measured, str(model)))
         return
     from headstart.cli.tables import evaluation_table
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart import bundle
 from headstart import data as data_room
+from headstart.bundle.judge import flattering
 from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import SILENT, Reporter, Skipped
 
@@ -79,22 +80,45 @@ def evaluate_model(
     path: str | None = None,
     group: str | None = None,
     allow_unreadable: float = 0.05,
+    against: str | Path | None = None,
     seed: int = 0,
     reporter: Reporter = SILENT,
 ) -> dict[str, Any]:
-    """Measure a saved model on labelled data.
+    """Measure a saved model on labelled data, alone or against another one.
+
+    Parameters
+    ----------
+    model : path
+        A bundle.
+    data : as for ``fit``
+        With labels.
+    label, text, path, group : str, optional
+        Columns, as for ``fit``.
+    allow_unreadable : float
+        Share of unreadable items, 0 to 1, above which reading fails.
+    against : path, optional
+        Another bundle, measured on the same items.
+    seed : int
+        Of the bootstrap behind the intervals.
+    reporter : Reporter
+        Told what may be misleading, among other things.
 
     Returns
     -------
     dict
-        ``metric``, ``estimate``, ``low``, ``high``, ``n`` and further measures by kind of task.
+        ``metric``, ``estimate``, ``low``, ``high``, ``n`` and further measures by kind of task;
+        ``warnings``; with ``against`` also ``against`` and ``gain``, as ``Bundle.compare``.
 
     Raises
     ------
     BundleError, DataError, SourceError
-        DataError also for labels the model does not know.
+        DataError also for labels a model does not know.
+    OptionError
+        The two models cannot be compared.
     """
     loaded = bundle.load(model, reporter=reporter)
+    other = None if against is None else bundle.load(against, reporter=reporter)
+    columns = [*loaded.manifest.columns, *(other.manifest.columns if other else ())]
     trained = _label_column(loaded, data)
     try:
         task = data_room.read(
@@ -106,7 +130,7 @@ def evaluate_model(
             modality=loaded.modality,
             kind=loaded.manifest.kind,
             allow_unreadable=allow_unreadable,
-            keep=[column.name for column in loaded.manifest.columns],
+            keep=[column.name for column in columns],
             judging=True,
             reporter=reporter,
         )
@@ -119,7 +143,23 @@ def evaluate_model(
             allowed=error.allowed,
             hint="name the column of labels with --label",
         ) from error
-    return loaded.evaluate(task, seed=seed)
+    if other is None:
+        measured = loaded.evaluate(task, seed=seed)
+        measured["warnings"] = flattering(loaded, task)
+    else:
+        _no_label_among_inputs(other, task.label_name)
+        measured = loaded.compare(other, task, seed=seed)
+    for warning in measured["warnings"]:
+        reporter.say(f"warning: {warning}")
+    return measured
+
+
+def _no_label_among_inputs(model: bundle.Bundle, label: str) -> None:
+    if label in [column.name for column in model.manifest.columns]:
+        raise OptionError(
+            f"this model takes the label {label!r} as an input, and cannot be judged by it",
+            where=f"--against {model.path}",
+        )
 
 
 def _label_column(model: bundle.Bundle, data: Any) -> str | None:
