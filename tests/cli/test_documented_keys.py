@@ -32,6 +32,17 @@ def test_fit(topics):
     assert set(found["gain"]) | VERDICTS == inner(pages["gain"])
     for candidate in found["candidates"]:
         assert set(candidate) == inner(pages["candidates"])
+    ends = {"estimate", "low", "high"}
+    assert found["curve"]
+    for point in found["curve"]:
+        assert set(point) | {"n"} == inner(pages["curve"]) - ends
+        assert set(point["gain"]) == ends
+    sides = {"above", "below"}
+    assert set(found["label_multiplier"]) == inner(pages["label_multiplier"]) - sides
+    assert set(found["learning"]) == inner(pages["learning"])
+    for key in ("label_next", "suspects", "neediest"):
+        for one in found[key]:
+            assert set(one) == inner(pages[key])
 
 
 def test_check(terminal, files, tmp_path):
