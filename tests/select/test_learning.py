@@ -240,8 +240,12 @@ def test_what_the_clock_says_decides_only_where_the_user_did_not(quick):
             elapsed=elapsed,
         )
 
-    assert len(learned(None, 0.1).curve.points) == 4
-    assert len(learned(None, 5.0).curve.points) < 4
+    def repeats(learned):
+        return [len(point.repeats) for point in learned.curve.points]
+
+    assert repeats(learned(None, 0.1)) == [5, 4, 3, 1]
+    assert repeats(learned(None, 1.5)) == [2, 2, 2, 1]
+    assert repeats(learned(None, 4.0)) == [2, 2, 1]
     slow = learned(None, 1000.0)
     assert slow.curve is None
     assert "--curve measures it" in str(slow.decisions[0])

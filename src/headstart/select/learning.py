@@ -26,8 +26,11 @@ from headstart.strategies import STRATEGIES
 if TYPE_CHECKING:
     from headstart.select.board import Board
 
-CHEAP = 30.0
-"""Seconds that a curve may take unasked; a third of what the fit took, if that is more."""
+CHEAP = (5.0, 15.0, 30.0)
+"""Seconds that the most thorough, the shorter and the coarsest ladder may take unasked.
+
+A third of what the fit took so far, where that is more.
+"""
 FIRST_NUMBERS = 8
 """Labels that a curve of a regression starts at."""
 LITTLE = 0.05
@@ -209,9 +212,10 @@ def learning_curve(
     if not climbs:
         why = f"with {reached:.3g} {_unit(train)} there is a single point"
         return Learned(None, (Decision("no learning curve", why, "label more items"),))
-    allowed = np.inf if wanted else max(CHEAP, elapsed / 3)
+    limits = [max(most, elapsed / 3) for most in CHEAP[-len(climbs) :]]
     costs = [_cost(climb, (entry, SCRATCH), len(sides), train, seconds or {}) for climb in climbs]
-    climb = next((c for c, cost in zip(climbs, costs, strict=True) if cost <= allowed), None)
+    fitting = [c for c, cost, most in zip(climbs, costs, limits, strict=True) if cost <= most]
+    climb = climbs[0] if wanted else next(iter(fitting), None)
     if climb is None:
         why = f"it would take about {_time(costs[-1])} more"
         return Learned(None, (Decision("no learning curve", why, "--curve measures it"),))
