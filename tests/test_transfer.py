@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import headstart as hs
-from headstart import transfer
+from headstart import inspection
 from headstart.core.errors import DataError, OptionError, UnknownNameError
 from tests import samples
 
@@ -158,7 +158,7 @@ def test_check_finds_a_wrong_label_and_a_duplicate(weights):
     frame = samples.topics()
     frame.loc[2, "topic"] = "food"
     frame.loc[len(frame)] = frame.loc[5]
-    report = transfer.check(frame, label="topic")
+    report = inspection.check(frame, label="topic")
     kinds = {finding.kind for finding in report.findings}
     assert any("duplicate" in kind for kind in kinds)
     suspect = next(finding for finding in report.findings if "suspect" in finding.kind)

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from headstart.bundle import Bundle, load
     from headstart.core import errors
     from headstart.core.types import Candidate, Decision, Features, Gain, Score, Task
+    from headstart.inspection import check
     from headstart.ranking import Ranking, rank_sources
     from headstart.result import Result
-    from headstart.transfer import check, fit
+    from headstart.transfer import fit
 
 __all__ = [
     "Bundle",
@@ -63,7 +64,7 @@ _HOMES = {
     "Task": "core.types",
     "Ranking": "ranking",
     "Result": "result",
-    "check": "transfer",
+    "check": "inspection",
     "fit": "transfer",
     "rank_sources": "ranking",
 }

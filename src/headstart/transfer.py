@@ -6,7 +6,7 @@ Read this file from top to bottom and you know the product. No algorithm lives h
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,22 @@ from typing import Any
 import numpy as np
 
 from headstart import data as data_room
-from headstart import encode, evaluate, select, sources
+from headstart import evaluate, select
 from headstart._version import __version__
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import (
     SILENT,
     Decision,
-    FloatArray,
     IntArray,
     Modality,
     Reporter,
     Skipped,
     Task,
-    subset,
 )
 from headstart.evaluate import Predictions
 from headstart.result import Result, put_together
-from headstart.select import MAJORITY, SCRATCH, Entry, Field, Judged, Pick, Plan
+from headstart.select import MAJORITY, SCRATCH, Entry, Judged, Pick, Plan
+from headstart.view import View
 
 FOLDS = 5  # out-of-fold predictions of the training part
 LARGE = 10_000  # training items of which one held-out fifth chooses, where a test part judges
@@ -151,7 +150,7 @@ def fit(
 
     # Turn the items into what the candidates see, once for all of them.
     tuning = {"checkpoint": checkpoint, "resume": resume, "reporter": select.Once(reporter)}
-    view = _View(train, judge, seed, tuning, reporter)
+    view = View(train, judge, seed, tuning, reporter)
     for name in plan.sources[:1]:
         view.encode(name)
 
@@ -307,59 +306,6 @@ def _metric(name: str | None, task: Task, log: _Log) -> str:
     return name
 
 
-class _View:
-    """What candidates see of the training and the judging part: the items, and their features."""
-
-    def __init__(
-        self,
-        train: Task,
-        judge: Task | None,
-        seed: int,
-        tuning: Mapping[str, Any],
-        reporter: Reporter,
-    ) -> None:
-        self.train, self.judge, self.reporter = train, judge, reporter
-        self.inputs: dict[str | None, Any] = {None: train.items}
-        self.judged: dict[str | None, Any] = {None: judge.items if judge else None}
-        if train.modality == "image":
-            self.inputs[None] = encode.pixels(train.items, reporter=reporter)
-            self.judged[None] = encode.pixels(judge.items, reporter=reporter) if judge else None
-        assert train.labels is not None
-        self.field = Field(
-            self.inputs,
-            train.labels,
-            train.classes,
-            train.kind,
-            train.modality,
-            seed,
-            train.items,
-            tuning,
-            train.groups,
-        )
-
-    def encode(self, name: str) -> None:
-        """Encode all items with a source, which may then take part."""
-        backbone = sources.load(name, reporter=self.reporter)
-        for items, kept in (
-            (self.train.items, self.inputs),
-            (self.judge.items if self.judge else None, self.judged),
-        ):
-            if items is not None:
-                kept[name] = encode.features(items, backbone, reporter=self.reporter).array
-
-    def look(self, name: str, places: IntArray, reporter: Reporter) -> FloatArray:
-        """Return the features of some training items."""
-        backbone = sources.load(name, reporter=self.reporter)
-        return encode.features(subset(self.train.items, places), backbone, reporter=reporter).array
-
-    def judging(self, entry: Entry) -> Any:
-        """Return what a candidate takes of the judging part."""
-        assert self.judge is not None
-        if entry.member:
-            return select.pair_of(entry, self.judged, self.judge.items)
-        return select.input_of(entry, self.judged, self.judge.items)
-
-
 def _one_a_class(train: Task) -> bool:
     """Say whether no class has two groups: held out, each item's class would be unknown."""
     assert train.labels is not None
@@ -424,74 +370,3 @@ def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, out_of_fold: boo
             )
         )
     return shipped
-
-
-def check(
-    data: Any,
-    *,
-    label: Any = None,
-    text: str | None = None,
-    path: str | None = None,
-    group: str | None = None,
-    test: Any = None,
-    modality: Modality | None = None,
-    suspects: bool = True,
-    seed: int = 0,
-    reporter: Reporter = SILENT,
-) -> data_room.CheckReport:
-    """Report the problems in the data before anything is trained.
-
-    Parameters
-    ----------
-    data, label, text, path, group, test, modality
-        As for ``fit``. Unreadable items are reported, however many there are.
-    suspects : bool
-        Also look for wrong labels, by cross-validating a probe on the default source (scratch for
-        a table).
-    seed : int
-    reporter : Reporter
-
-    Returns
-    -------
-    CheckReport
-        Its findings, worst first; ``to_json()`` gives plain values.
-
-    Raises
-    ------
-    DataError, OptionError
-    """
-    task = data_room.read(
-        data,
-        label=label,
-        text=text,
-        path=path,
-        group=group,
-        test=test,
-        modality=modality,
-        allow_unreadable=1.0,
-        reporter=reporter,
-    )
-    probabilities = None
-    if suspects and task.kind == "classification":
-        probabilities = _out_of_fold(task, seed, reporter)
-    return data_room.check(task, probabilities=probabilities, reporter=reporter)
-
-
-def _out_of_fold(task: Task, seed: int, reporter: Reporter) -> FloatArray | None:
-    """Return out-of-fold class probabilities, or None where nothing can be cross-validated."""
-    plan = select.plan(task.modality, task.kind)
-    entry = plan.default if plan.transfers else SCRATCH
-    try:
-        folds = data_room.split(task, n_splits=FOLDS, seed=seed)
-    except DataError:
-        return None
-    view = _View(task, None, seed, {}, reporter)
-    if entry.source:
-        view.encode(entry.source)
-    outcome = select.race([entry], view.field, folds, reporter=reporter)[0]
-    if outcome.predictions is None or outcome.predictions.probabilities is None:
-        return None
-    held_out = np.concatenate([test for _, test in folds])
-    probabilities = np.full((task.n, len(task.classes)), np.nan)
-    probabilities[held_out] = outcome.predictions.probabilities
-    return None if np.isnan(probabilities).any() else probabilities

@@ -30,9 +30,9 @@ def check(
 ) -> None:
     """Unreadable items, duplicates, conflicting and suspect labels, leakage, imbalance."""
     with ConsoleReporter(quiet=quiet) as reporter:
-        from headstart import transfer
+        from headstart import inspection
 
-        report = transfer.check(
+        report = inspection.check(
             data,
             label=label,
             text=text,

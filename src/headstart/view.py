@@ -1,0 +1,81 @@
+"""What candidates see of the training and the judging part: the items, and their features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart import encode, select, sources
+from headstart.core.types import FloatArray, IntArray, Reporter, Task, subset
+from headstart.select import Entry, Field
+
+
+class View:
+    """The inputs of candidates, encoded source by source, each once.
+
+    Parameters
+    ----------
+    train : Task
+    judge : Task or None
+        The part that judges.
+    seed : int
+    tuning : mapping
+        What strategies that tune a source share.
+    reporter : Reporter
+
+    Attributes
+    ----------
+    field : Field
+        What the race needs; its inputs grow with each source.
+    judged : dict
+        The inputs of the judging part, by source.
+    """
+
+    def __init__(
+        self,
+        train: Task,
+        judge: Task | None,
+        seed: int,
+        tuning: Mapping[str, Any],
+        reporter: Reporter,
+    ) -> None:
+        self.train, self.judge, self.reporter = train, judge, reporter
+        self.inputs: dict[str | None, Any] = {None: train.items}
+        self.judged: dict[str | None, Any] = {None: judge.items if judge else None}
+        if train.modality == "image":
+            self.inputs[None] = encode.pixels(train.items, reporter=reporter)
+            self.judged[None] = encode.pixels(judge.items, reporter=reporter) if judge else None
+        assert train.labels is not None
+        self.field = Field(
+            self.inputs,
+            train.labels,
+            train.classes,
+            train.kind,
+            train.modality,
+            seed,
+            train.items,
+            tuning,
+            train.groups,
+        )
+
+    def encode(self, name: str) -> None:
+        """Encode all items with a source, which may then take part."""
+        backbone = sources.load(name, reporter=self.reporter)
+        for items, kept in (
+            (self.train.items, self.inputs),
+            (self.judge.items if self.judge else None, self.judged),
+        ):
+            if items is not None:
+                kept[name] = encode.features(items, backbone, reporter=self.reporter).array
+
+    def look(self, name: str, places: IntArray, reporter: Reporter) -> FloatArray:
+        """Return the features of some training items."""
+        backbone = sources.load(name, reporter=self.reporter)
+        return encode.features(subset(self.train.items, places), backbone, reporter=reporter).array
+
+    def judging(self, entry: Entry) -> Any:
+        """Return what a candidate takes of the judging part."""
+        assert self.judge is not None
+        if entry.member:
+            return select.pair_of(entry, self.judged, self.judge.items)
+        return select.input_of(entry, self.judged, self.judge.items)
