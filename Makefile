@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend proofs test-timm clean help
+.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice proofs test-timm clean help
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -82,6 +82,12 @@ bench-blend: $(VENV)/.dev $(VENV)/.sources  ## Measure whether blending pays; DA
 	  --seeds 0 1 --strategy probe knn prototypes
 	@cd benchmarks && $(OFFLINE) ../$(BIN)/python blend.py --data $(DATA) sign-digits --shots 10 \
 	  --seeds 0 1 --strategy probe knn prototypes
+
+bench-choice: $(VENV)/.dev $(VENV)/.sources  ## Measure how well fit chooses; DATA=folder of clinc150, sign-digits, blood-cells.
+	@$(BIN)/headstart sources install e5-small efficientnet-lite1 efficientnet-lite2
+	@test -f .choice/reviews/reviews.csv || $(BIN)/headstart examples reviews -o .choice/reviews
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python choice.py --data $(DATA) \
+	  --reviews ../.choice/reviews/reviews.csv reviews clinc150 digits sign-digits blood-cells --table
 
 test-timm: $(VENV)/.dev  ## Test the timm door, in an environment of its own.
 	@$(PIP) install --quiet --no-deps --target .timm timm==1.0.31 torchvision

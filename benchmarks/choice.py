@@ -38,7 +38,7 @@ SOURCES = {
     "image": ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"),
 }
 HEADS = ("probe", "knn", "prototypes")
-MOST_JUDGES = 1500
+MOST_JUDGES = 1000
 FOLDS = 5
 
 
