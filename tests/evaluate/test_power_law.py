@@ -9,6 +9,7 @@ from scipy.optimize import least_squares
 from headstart.core.errors import OptionError
 from headstart.evaluate import forecast, limit_gain, power_law
 from headstart.evaluate.curve import SCRATCH, assembled
+from headstart.evaluate.power_law import PRIOR_MEAN, PRIOR_SD, _weights
 
 SIZES = np.array([1.0, 2, 4, 8, 16])
 
@@ -23,21 +24,25 @@ def curve(errors, other=None, *, noise=0.0, sizes=SIZES, metric="accuracy", seed
 @pytest.mark.parametrize(("a", "b", "c"), [(0.6, 0.5, 0.1), (0.5, 0.3, 0.0), (0.4, 1.2, 0.2)])
 def test_a_known_law_is_found_again(a, b, c):
     found = power_law(curve(a * SIZES**-b + c))
-    assert (found.a, found.b, found.c) == pytest.approx((a, b, c), abs=0.02)
-    assert found.error(32) == pytest.approx(a * 32**-b + c, abs=1e-3)
+    assert (found.a, found.b, found.c) == pytest.approx((a, b, c), abs=0.05)
+    assert found.error(32) == pytest.approx(a * 32**-b + c, abs=2e-3)
 
 
 def test_no_other_solver_finds_a_better_fit():
     rng = np.random.default_rng(0)
     errors = 0.5 * SIZES**-0.6 + 0.1 + rng.normal(size=5) * 0.004
-    found = power_law(curve(errors))
+    asked = curve(errors)
+    found, weights = power_law(asked), _weights(asked, 0)
 
-    def left(at, b, c):
-        return at * SIZES**-b + c - errors
+    def left(p):
+        a, b, c = p
+        off = np.sqrt(weights) * (a * SIZES**-b + c - errors)
+        return np.append(off, (b - PRIOR_MEAN) / PRIOR_SD)
 
-    best = least_squares(lambda p: left(*p), [0.3, 0.5, 0.05], bounds=([0, 0.02, 0], [5, 1.5, 1]))
-    mine = np.sum(left(found.a, found.b, found.c) ** 2)
-    assert mine <= 1.05 * 2 * best.cost
+    starts = [(0.3, 0.5, 0.05), (0.5, 1.0, 0.0), (0.4, 0.2, 0.1)]
+    limits = ([0, 0.02, 0], [5, 1.5, 1])
+    best = min(2 * least_squares(left, start, bounds=limits).cost for start in starts)
+    assert np.sum(left((found.a, found.b, found.c)) ** 2) <= 1.01 * best
 
 
 def test_the_law_of_scratch_is_its_own():
