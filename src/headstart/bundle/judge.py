@@ -61,7 +61,7 @@ def compared(one: Bundle, other: Bundle, data: Any, seed: int) -> dict[str, Any]
             **_measures(metric, labels, second, groups, seed),
         },
         "gain": {**asdict(gain), "labels_to_settle": evaluate.labels_to_settle(gain)},
-        "warnings": [*flattering(one, data), *flattering(other, data), *notes],
+        "warnings": list(dict.fromkeys([*flattering(one, data), *flattering(other, data), *notes])),
     }
 
 
