@@ -189,7 +189,7 @@ def fit(
             for entry in finalists
         }
         judged = select.judge(found, pick.best, judge, metric=rules.metric, seed=seed)
-    shipped = _ship(plan, pick, judged, log, out_of_fold=judge is None)
+    shipped = _ship(plan, pick, judged, log)
 
     # Learn from fewer labels, to say what more would bring; and look at the labels themselves.
     if pick.best is not None and pick.best.source not in view.inputs:
@@ -343,17 +343,11 @@ def _folds(
     return folds
 
 
-def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, out_of_fold: bool) -> Entry:
+def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log) -> Entry:
     """Return what the user gets: the guard's advice, unless they named what they want."""
     shipped = plan.fallback
     if pick.best is not None:
         withdrawn = select.veto(judged.gain)
-        if withdrawn is None and out_of_fold and pick.ship and judged.gain.estimate <= 0:
-            withdrawn = Decision(
-                f"ship {SCRATCH.name}",
-                f"corrected for having chosen, nothing is left of the lead of {pick.best.name}",
-                "--strategy NAME forces transfer",
-            )
         if withdrawn is not None:
             log.add(withdrawn)
         if not plan.guarded or (pick.ship and withdrawn is None):

@@ -17,16 +17,55 @@ CANDIDATES = {
 }
 
 
+def repeated(times):
+    """The same predictions for more items."""
+    tiled = {name: Predictions(np.tile(one.labels, times)) for name, one in CANDIDATES.items()}
+    return {"truth": np.tile(TRUTH, times), "candidates": tiled}
+
+
 @pytest.mark.parametrize(
-    ("choice", "ships"), [("better", "transfer"), ("same", "scratch"), ("worse", "scratch")]
+    ("choice", "times", "ships"),
+    [
+        ("better", 1, "transfer"),
+        ("better", 20, "transfer"),
+        ("same", 1, "transfer"),
+        ("worse", 1, "scratch"),
+        ("worse", 20, "scratch"),
+    ],
 )
-def test_scratch_is_shipped_unless_transfer_is_better(choice, ships):
-    ship, decision = guard(choice, CANDIDATES, TRUTH, "accuracy")
+def test_scratch_is_shipped_unless_transfer_is_better(choice, times, ships):
+    given = repeated(times)
+    one = {name: given["candidates"][name] for name in ("scratch", choice)}
+    ship, decision = guard(choice, one, given["truth"], "accuracy")
     assert ship == ships
     assert "scratch 0.900" in decision.why
     if ships == "scratch":
         assert decision.what == "ship scratch"
         assert "--strategy NAME" in decision.override
+
+
+@pytest.mark.parametrize(("n", "ships"), [(10, "transfer"), (40, "transfer"), (400, "scratch")])
+def test_few_items_are_weighed_against_what_is_known(n, ships):
+    """Two points behind: of a handful of items that says nothing."""
+    truth = np.array(["a"] * n)
+    behind = np.where(np.arange(n) < round(0.78 * n), "a", "b")
+    scratch = np.where(np.arange(n) < round(0.80 * n), "a", "b")
+    both = {"scratch": Predictions(scratch), "probe": Predictions(behind)}
+    ship, decision = guard("probe", both, truth, "accuracy")
+    assert ship == ships
+    assert ("cannot tell" in decision.why) == (ships == "transfer")
+
+
+def test_groups_are_the_items_that_count():
+    truth = np.array(["a"] * 400)
+    behind = np.where(np.arange(400) < 300, "a", "b")
+    scratch = np.where(np.arange(400) < 310, "a", "b")
+    both = {"scratch": Predictions(scratch), "probe": Predictions(behind)}
+    assert guard("probe", both, truth, "accuracy").ship == "scratch"
+    groups = np.arange(400) // 100
+    ship, decision = guard("probe", both, truth, "accuracy", groups=groups)
+    assert ship == "transfer"
+    assert decision.why.startswith("4 groups of held-out items cannot tell")
 
 
 def test_less_error_is_better():
@@ -62,18 +101,18 @@ def race(right):
 
 
 def test_the_best_of_many_has_to_beat_scratch_by_more_than_luck():
-    """One item ahead on 60: enough for a single transfer, not for the best of 20 that are alike."""
+    """A little ahead on 600: enough for a single transfer, not for the best of 20 alike."""
     rng = np.random.default_rng(0)
-    scratch = np.arange(60) < 48
-    others = np.stack([rng.permutation(np.arange(60) < 46) for _ in range(19)])
-    best = rng.permutation(np.arange(60) < 49)
+    scratch = np.arange(600) < 480
+    others = np.stack([rng.permutation(np.arange(600) < 478) for _ in range(19)])
+    best = rng.permutation(np.arange(600) < 482)
     truth, many = race(np.stack([scratch, scratch, best, *others]))
     alone = {name: many[name] for name in ("scratch", "majority", "transfer 2")}
     assert guard("transfer 2", alone, truth, "accuracy").ship == "transfer"
     ship, decision = guard("transfer 2", many, truth, "accuracy")
     assert ship == "scratch"
     assert "the best of 20 transfers" in decision.why
-    assert "is left of +0.017" in decision.why
+    assert "is left of +0.003" in decision.why
     assert decision.override
     assert guard("transfer 2", many, truth, "accuracy", seed=0).decision == decision
 
@@ -85,7 +124,9 @@ def test_a_lead_on_one_group_is_luck():
     right = rng.random((14, 12))[:, groups] < 0.6
     truth, many = race(right)
     best = max(list(many)[2:], key=lambda name: (many[name].labels == "a").mean())
-    assert guard(best, many, truth, "accuracy", groups=groups).ship == "scratch"
+    decision = guard(best, many, truth, "accuracy", groups=groups).decision
+    assert decision.why.startswith("12 groups of held-out items cannot tell")
+    assert "it beats scratch" in guard(best, many, truth, "accuracy").decision.why
 
 
 def test_what_cannot_be_corrected_is_judged_by_its_lead():

@@ -11,13 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from headstart.core.errors import DataError, UnknownNameError
 from headstart.core.types import AnyArray, Decision, Gain
 from headstart.evaluate import METRICS, Predictions, value
+from headstart.evaluate.intervals import margin_scale
 from headstart.select.choose import SAME
 from headstart.select.corrected import NOT_TRANSFER, corrected
 
 OVERRIDE = "--strategy NAME forces transfer"
+KNOWN_ITEMS, KNOWN_LEAD = 30, 0.05
+"""What is known of other data, as items that were seen: with few labels, sources lead."""
+KNOWN = (
+    "with few labels transfer usually leads, which counts as "
+    f"{KNOWN_ITEMS} items with a lead of {100 * KNOWN_LEAD:.0f} points"
+)
 
 
 class Guarded(NamedTuple):
@@ -39,9 +48,9 @@ def guard(
 ) -> Guarded:
     """Decide whether the chosen transfer or scratch is shipped.
 
-    Scratch is shipped if the transfer does not beat it out of fold on the data that chose, by
-    however little, or if nothing is left of its lead once that is corrected for having been the
-    best of several. The estimate decides, not its interval: between two models that may be equal
+    What counts is the lead of the transfer out of fold, on the data that chose, corrected for
+    having been the best of several; a handful of items is weighed against what is known of other
+    data (``weighed``). The estimate decides, not its interval: between two models that may be equal
     the user loses nothing by the guess. ``veto`` looks at intervals.
 
     Parameters
@@ -79,22 +88,49 @@ def guard(
     other = value(metric, truth, candidates[baseline])
     ahead = METRICS[metric].sign * (mine - other)
     numbers = f"out of fold {metric} {mine:.3f}, {baseline} {other:.3f}"
-    if not ahead > SAME:
-        why = (
-            f"{choice}, the best transfer, does not beat it ({numbers}): "
-            "transfer would not help here"
-        )
-        return Guarded("scratch", Decision(f"ship {baseline}", why, OVERRIDE))
     rivals = [n for n in candidates if n == choice or n not in (baseline, *NOT_TRANSFER)]
     left = _corrected_lead(rivals, candidates, truth, metric, baseline, groups, seed)
-    if left is not None and left <= SAME:
+    lead = ahead if left is None else min(ahead, left)
+    size = len(truth) if groups is None else len(np.unique(groups))
+    if weighed(lead, size, margin_scale(metric, other)) > SAME:
+        why = f"it beats {baseline} on the data that chose it ({numbers})"
+        if lead <= SAME:
+            why = f"{_told(size, groups)} cannot tell ({numbers}); {KNOWN}"
+        return Guarded("transfer", Decision(f"ship {choice}", why))
+    why = f"{choice}, the best transfer, does not beat it ({numbers}): transfer would not help here"
+    if ahead > SAME:
         why = (
             f"{choice} leads out of fold ({numbers}), but as the best of {len(rivals)} transfers: "
-            f"corrected for that, {left:+.3f} is left of {ahead:+.3f}"
+            f"corrected for that, {lead:+.3f} is left of {ahead:+.3f}"
         )
-        return Guarded("scratch", Decision(f"ship {baseline}", why, OVERRIDE))
-    why = f"it beats {baseline} on the data that chose it ({numbers})"
-    return Guarded("transfer", Decision(f"ship {choice}", why))
+    return Guarded("scratch", Decision(f"ship {baseline}", why, OVERRIDE))
+
+
+def weighed(lead: float, n: int, scale: float = 1.0) -> float:
+    """Return a measured lead of transfer, weighed against what is known of other data.
+
+    The known counts as ``KNOWN_ITEMS`` further items on which transfer leads by ``KNOWN_LEAD``:
+    the more items were measured, the less it matters.
+
+    Parameters
+    ----------
+    lead : float
+        Positive where transfer is better.
+    n : int
+        Items, or groups of them, that it was measured on.
+    scale : float
+        What ``KNOWN_LEAD`` is a share of, for metrics without bounds.
+
+    Examples
+    --------
+    >>> round(weighed(-0.1, 10), 3), round(weighed(-0.1, 100), 3)
+    (0.013, -0.065)
+    """
+    return (n * lead + KNOWN_ITEMS * KNOWN_LEAD * scale) / (n + KNOWN_ITEMS)
+
+
+def _told(size: int, groups: AnyArray | None) -> str:
+    return f"{size:,} {'held-out items' if groups is None else 'groups of held-out items'}"
 
 
 def _corrected_lead(
