@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice proofs test-timm clean help
+.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice bench-traps bench-statistics proofs test-timm clean help
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -92,6 +92,12 @@ bench-choice: $(VENV)/.dev $(VENV)/.sources  ## Measure how well fit chooses; DA
 test-timm: $(VENV)/.dev  ## Test the timm door, in an environment of its own.
 	@$(PIP) install --quiet --no-deps --target .timm timm==1.0.31 torchvision
 	@PYTHONPATH=.timm $(BIN)/python -m pytest tests/doors
+
+bench-traps: $(VENV)/.dev $(VENV)/.sources  ## Data on which transfer cannot help: is it shipped all the same?
+	@cd benchmarks && ../$(BIN)/python traps.py
+
+bench-statistics: $(VENV)/.dev  ## Coverage, false verdicts and the guard's losses, by simulation.
+	@cd benchmarks && ../$(BIN)/python statistics_proof.py
 
 proofs: $(VENV)/.dev $(VENV)/.sources  ## Slow proofs: honesty over seeds, kills, accuracy (minutes).
 	@cd benchmarks && ../$(BIN)/python honesty.py && ../$(BIN)/python kills.py
