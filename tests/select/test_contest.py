@@ -419,3 +419,31 @@ def test_a_board_weighs_what_was_measured_on_fewer_items(fake: Fake) -> None:
     pick = board.pick(plan_of(PROBE, MEANS, TUNED))
     assert pick.best in (PROBE, MEANS)
     assert any("not one + lp-ft: it is no better" in str(each) for each in pick.decisions)
+
+
+@pytest.mark.parametrize("n_folds", [1, 5])
+def test_scratch_and_the_best_are_blended(fake: Fake, n_folds: int) -> None:
+    made, _, _ = contest_of(folds=FOLDS[:n_folds])
+    made.run((*BASELINES, PROBE))
+    made.blend(plan_of(PROBE))
+    (blend,) = (entry for entry in made.outcomes if entry.strategy == "blend")
+    assert (blend.source, blend.member) == ("one", "probe")
+    assert len(made.measured(blend).rows) == 40 * n_folds
+
+
+def test_a_few_items_teach_no_weights(fake: Fake) -> None:
+    few = [(np.arange(100, N), part) for part in np.split(np.arange(30), 5)]
+    made, told, _ = contest_of(folds=few)
+    made.run((*BASELINES, PROBE))
+    made.blend(plan_of(PROBE))
+    (outcome,) = (one for entry, one in made.outcomes.items() if entry.strategy == "blend")
+    assert outcome.predictions is None
+    assert any("blend left out: 30 items that both predicted, below 40" in s for s in told.said)
+
+
+def test_nothing_is_blended_with_what_the_user_named(fake: Fake) -> None:
+    for given in ({"named": True}, {}):
+        made, _, _ = contest_of(**given)
+        made.run((*BASELINES, PROBE))
+        made.blend(plan_of(PROBE, guarded=False))
+        assert all(entry.strategy != "blend" for entry in made.outcomes)

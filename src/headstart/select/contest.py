@@ -24,7 +24,7 @@ from headstart.core.types import SILENT, Decision, IntArray, Reporter, subset
 from headstart.data import split
 from headstart.evaluate import METRICS, Predictions, assemble
 from headstart.select import gate
-from headstart.select.blend import blend_outcome, blended
+from headstart.select.blend import blend_entry, blend_outcome, blended
 from headstart.select.clock import Clock, Deadline, spoken
 from headstart.select.journal import Journal
 from headstart.select.measured import Judge, Measured, measured_of
@@ -47,6 +47,8 @@ SURE = 0.98
 """Confidence of the interval that must lie below zero for a candidate to be dropped."""
 FEWEST_ROWS = 20
 """Held-out items below which none is dropped."""
+FEWEST_TO_BLEND = 40
+"""Items predicted out of fold by scratch and by transfer, below which they are not blended."""
 ROOM = 0.005
 """How much must be left to win for a source to be tuned, of metrics that end at 1."""
 
@@ -309,14 +311,20 @@ class Contest:
         best = self.leader()
         if self.rules.named or best is None or not plan.guarded:
             return
-        groups = self.field.groups
+        scratch = self.outcomes[SCRATCH]
+        common = np.intersect1d(self.measured(SCRATCH).rows, self.measured(best).rows)
+        if len(common) < FEWEST_TO_BLEND:
+            n = len(common)
+            why = f"{n} items that both predicted, below {FEWEST_TO_BLEND}, teach no weights"
+            self.leave_out([blend_entry(best)], "blend", why, "label more items")
+            return
         self.note(
             blend_outcome(
-                self.outcomes[SCRATCH],
+                scratch,
                 self.outcomes[best],
                 self.field.labels,
                 self.folds,
-                groups=groups,
+                groups=self.field.groups,
             )
         )
 
