@@ -288,7 +288,7 @@ def main() -> int:
     parser.add_argument("--reviews", type=Path, default=Path("reviews/reviews.csv"))
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 2, 4, 8, 16, 64])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--budget", default="10m")
+    parser.add_argument("--budget", default="3m")
     parser.add_argument("--table", action="store_true", help="only sum up what is there")
     given = parser.parse_args()
     for name in given.names:
