@@ -23,7 +23,7 @@ from headstart.core.types import (
 from headstart.evaluate import METRICS, Curve, Multiplier, label_multiplier, labels_to_settle
 from headstart.evaluate.curve_facts import facts, points, sentences
 from headstart.evaluate.curve_measures import as_plain
-from headstart.select import Entry, Judged
+from headstart.select import Entry, Judged, why_scratch
 from headstart.select.label_next import Advice, ClassNeed, Suggestion, Suspect, label_next
 
 
@@ -231,6 +231,12 @@ class Result:
             return ()
         return sentences(self.curve, transferred=self.chosen.source is not None)
 
+    def explanation(self) -> str:
+        """Return why scratch won, where transfer was tried and scratch is handed back."""
+        if self.transfer is None or self.chosen.strategy != "scratch":
+            return ""
+        return why_scratch(self.candidates, self.majority, self.curve, self.task.modality)
+
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values: what ``headstart fit --json`` prints."""
         return {
@@ -261,6 +267,7 @@ class Result:
             "label_next": [asdict(one) for one in self.label_these],
             "suspects": [asdict(one) for one in self.suspects],
             "neediest": [asdict(one) for one in self.neediest],
+            "explanation": self.explanation(),
             "decisions": [str(decision) for decision in self.decisions],
             "seed": self.seed,
             "seconds": round(self.seconds, 2),

@@ -66,6 +66,8 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     colour = COLOURS[result.gain.verdict]
     for sentence in result.sentences():
         yield Text(sentence, style=f"bold {colour}")
+    if result.explanation():
+        yield Text(result.explanation())
     for line in result.advice():
         yield Text(line)
     yield Text(f"model: {model}    took {result.seconds:.0f} s    seed {result.seed}", style="dim")

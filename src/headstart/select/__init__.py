@@ -28,6 +28,7 @@ from headstart.select.rank import Contender, Ranked, Ranks, rank
 from headstart.select.sample import sample
 from headstart.select.scout import scout
 from headstart.select.transferability import gbc, h_score, leep, logme, nce
+from headstart.select.why import why_scratch
 
 __all__ = [
     "BASELINES",
@@ -82,4 +83,5 @@ __all__ = [
     "seconds_per_fit",
     "tuners",
     "veto",
+    "why_scratch",
 ]
