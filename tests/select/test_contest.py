@@ -447,3 +447,30 @@ def test_nothing_is_blended_with_what_the_user_named(fake: Fake) -> None:
         made.run((*BASELINES, PROBE))
         made.blend(plan_of(PROBE, guarded=False))
         assert all(entry.strategy != "blend" for entry in made.outcomes)
+
+
+@pytest.mark.parametrize(("scratch", "probe", "shipped"), [(0.7, 0.9, True), (0.95, 0.6, False)])
+def test_a_blend_is_taken_where_it_beats_what_would_be_handed_back(
+    fake: Fake, scratch: float, probe: float, shipped: bool
+) -> None:
+    from headstart.core.types import Task
+
+    fake.table[SCRATCH], fake.table[PROBE] = right(scratch, 1), right(probe, 2)
+    made, _, _ = contest_of()
+    made.run((*BASELINES, PROBE))
+    made.blend(plan_of(PROBE))
+    task = Task("text", "classification", ["x"] * N, TRUTH, ("",) * N, np.arange(N), ("a", "b"))
+    blend = Entry("blend", "one", "probe")
+    ours = made.outcomes[blend].predictions
+    for accuracy, taken in ((1.0, True), (None, None), (0.4, False)):
+        if accuracy is not None:
+            object.__setattr__(made.outcomes[blend], "predictions", right(accuracy, 6))
+        else:
+            object.__setattr__(made.outcomes[blend], "predictions", ours)
+        board = Board(tuple(made.outcomes.values()), task, FOLDS, "accuracy", 0)
+        pick = board.pick(plan_of(PROBE))
+        if taken is not None:
+            assert pick.best == (blend if taken else PROBE)
+            assert pick.ship == (taken or shipped)
+        judged = board.judged(plan_of(PROBE), pick.best)
+        assert set(judged.scores) == {"majority", "scratch", pick.best.name}

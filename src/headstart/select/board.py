@@ -107,11 +107,21 @@ class Board:
         if not runners:
             failed = "; ".join(o.failure or o.dropped for o in self.outcomes if o.entry.source)
             return Pick(None, False, (Decision("no transfer could be measured", failed),))
-        best, decisions = self._best(runners)
+        pure = {entry: one for entry, one in runners.items() if not entry.member}
+        best, decisions = self._best(pure)
+        ship, advice = self._guarded(best, pure)
+        pick = Pick(best, ship, (*decisions, *advice))
+        blends = [entry for entry in runners if entry.member]
+        return self._blended(blends[0], runners[blends[0]], pick) if blends else pick
+
+    def _guarded(
+        self, best: Entry, runners: Mapping[Entry, Measured]
+    ) -> tuple[bool, list[Decision]]:
+        """Ask the guard whether the best transfer or scratch is handed back."""
         known = {SCRATCH.name: self.measured[SCRATCH.name], best.name: runners[best]}
         rows = np.intersect1d(known[SCRATCH.name].rows, known[best.name].rows)
         if not len(rows):
-            return Pick(best, True, tuple(decisions))
+            return True, []
         rivals = {e.name: one for e, one in runners.items() if np.isin(rows, one.rows).all()}
         advice = guard(
             best.name,
@@ -121,7 +131,21 @@ class Board:
             groups=None if self.groups is None else self.groups[rows],
             seed=self.seed,
         )
-        return Pick(best, advice.ship == "transfer", (*decisions, advice.decision))
+        return advice.ship == "transfer", [advice.decision]
+
+    def _blended(self, blend: Entry, one: Measured, pick: Pick) -> Pick:
+        """Take the blend where it beats what would be handed back without it."""
+        assert pick.best is not None
+        rival = pick.best.name if pick.ship else SCRATCH.name
+        other = self.measured[rival]
+        lead = self.judge.lead(one, other)
+        if lead is None or not self.judge.better(one, other):
+            return pick
+        why = (
+            f"it beats {rival}: {lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}] "
+            f"{self.metric} on {lead.n:,} items that neither learnt from"
+        )
+        return Pick(blend, True, (*pick.decisions, Decision(f"ship {blend.name}", why, FORCE)))
 
     def _best(self, runners: Mapping[Entry, Measured]) -> tuple[Entry, list[Decision]]:
         """Return the best: of those that all folds measured, then against each of the others."""
@@ -171,7 +195,8 @@ class Board:
         by = f"{len(self.rows):,} out-of-fold predictions, corrected for having chosen on them"
         if best is None:
             return Judged(scores, no_gain(len(self.rows), self.metric), by)
-        runners = {e.name: one.on(self.rows) for e, one in self._runners().items()}
+        raced = {e: one for e, one in self._runners().items() if not e.member or e == best}
+        runners = {entry.name: one.on(self.rows) for entry, one in raced.items()}
         honest = corrected(
             {SCRATCH.name: self.measured[SCRATCH.name].on(self.rows), **runners},
             self.labels[self.rows],

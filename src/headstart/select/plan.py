@@ -178,7 +178,7 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
         Decision(
             f"source {default}",
             f"the default for {modality} data{also}",
-            "--source NAME; `headstart sources` lists all",
+            "--source NAME; `headstart sources` lists the others",
         )
     )
     return [default, *others]
