@@ -53,7 +53,32 @@ def test_too_few_labels_leave_tuning_out(modality, each, kept):
         assert "--strategy lp-ft" in found.decisions[0].override
 
 
+@pytest.mark.parametrize(
+    ("each", "kept"),
+    [(9, ()), (10, ()), (499, ("lp-ft",)), (500, ("lp-ft",))],
+)
+def test_few_texts_in_all_are_not_tuned_on(each, kept):
+    both = plan_of(PROBE, Entry("finetune", "minilm"), TUNED)
+    found = select.enough_labels(both, task_of(each), named=False)
+    assert tuple(entry.strategy for entry in found.transfers) == ("probe", *kept)
+
+
+def test_ten_to_thirty_labels_of_many_classes_are_tuned_from_a_fresh_head():
+    labels = np.repeat(np.arange(100).astype(str), 12).astype(object)
+    n = len(labels)
+    task = Task("text", "classification", ["x"] * n, labels, ("i",) * n, np.arange(n))
+    both = plan_of(PROBE, Entry("finetune", "minilm"), TUNED)
+    found = select.enough_labels(both, task, named=False)
+    assert [entry.strategy for entry in found.transfers] == ["probe", "finetune"]
+    assert "12 labels a class, below 30" in found.decisions[0].why
+    many = select.enough_labels(both, task_of(40), named=False)
+    assert "from 30 on lp-ft wins" in many.decisions[0].why
+
+
 def test_numbers_need_two_hundred_labels():
+    both = plan_of(PROBE, Entry("finetune", "minilm"), TUNED)
+    found = select.enough_labels(both, task_of(100, kind="regression"), named=False)
+    assert found.transfers == (PROBE, TUNED)
     few = select.enough_labels(plan_of(PROBE, TUNED), task_of(99, kind="regression"), named=False)
     many = select.enough_labels(plan_of(PROBE, TUNED), task_of(100, kind="regression"), named=False)
     assert few.transfers == (PROBE,)

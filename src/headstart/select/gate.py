@@ -6,8 +6,9 @@ seconds. What is left out is said, with the reason and how to have it all the sa
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,8 +18,30 @@ from headstart.select.plan import Plan
 from headstart.select.race import Entry
 from headstart.strategies import STRATEGIES
 
-FEWEST: dict[Modality, int] = {"text": 30, "image": 10}
-"""Labels a class below which a source is not tuned; from ``benchmarks/results/tuning.md``."""
+
+@dataclass(frozen=True)
+class Window:
+    """The labels a class with which a strategy that tunes a source takes part.
+
+    Parameters
+    ----------
+    least, most : float
+        From the first to below the second.
+    items : int
+        Labelled items that are needed in all.
+    """
+
+    least: float
+    most: float = math.inf
+    items: int = 0
+
+
+WINDOWS: dict[tuple[Modality, str], Window] = {
+    ("text", "finetune"): Window(10, 30, 1000),
+    ("text", "lp-ft"): Window(30),
+    ("image", "lp-ft"): Window(10),
+}
+"""Where tuning wins; from ``benchmarks/results/tuning.md``."""
 FEWEST_NUMBERS = 200
 """Labels below which a source is not tuned to predict numbers."""
 ONE_FOLD, TWO_FOLDS = 500, 100
@@ -77,17 +100,15 @@ def enough_labels(plan: Plan, train: Task, *, named: bool) -> Plan:
     Plan
         Its ``decisions`` are those made here.
     """
-    few = "" if named else _too_few(train)
+    if named:
+        return replace(plan, decisions=())
+    reasons = {entry.strategy: _unsuited(entry.strategy, train) for entry in tuners(plan)}
     decisions = [
-        Decision(
-            f"{strategy} left out",
-            f"{few}; frozen features win there",
-            f"--strategy {strategy} forces it",
-        )
-        for strategy in dict.fromkeys(entry.strategy for entry in tuners(plan))
-        if few
+        Decision(f"{strategy} left out", why, f"--strategy {strategy} forces it")
+        for strategy, why in reasons.items()
+        if why
     ]
-    left = tuple(e for e in plan.transfers if not (few and e in tuners(plan)))
+    left = tuple(entry for entry in plan.transfers if not reasons.get(entry.strategy))
     return replace(plan, transfers=left, decisions=tuple(decisions))
 
 
@@ -104,14 +125,25 @@ def fewer_folds(n: int, n_folds: int) -> int:
     return min(2, n_folds) if n >= TWO_FOLDS else n_folds
 
 
-def _too_few(train: Task) -> str:
-    """Say how few labels there are, if too few; else the empty text."""
+def _unsuited(strategy: str, train: Task) -> str:
+    """Say why the labels do not suit a strategy that tunes a source; else the empty text."""
     assert train.labels is not None
+    few = "frozen features win there"
     if train.kind == "regression":
-        return f"{train.n} labels" if train.n < FEWEST_NUMBERS else ""
+        if strategy != "lp-ft":
+            return "lp-ft is tried for numbers"
+        return (
+            f"{train.n} labels, below {FEWEST_NUMBERS}; {few}" if train.n < FEWEST_NUMBERS else ""
+        )
     each = int(np.median(np.unique(train.labels, return_counts=True)[1]))
-    least = FEWEST.get(train.modality, FEWEST_NUMBERS)
-    return f"{each} labels a class, below {least}" if each < least else ""
+    window = WINDOWS.get((train.modality, strategy), Window(0))
+    if each < window.least:
+        return f"{each} labels a class, below {window.least:g}; {few}"
+    if each >= window.most:
+        return f"{each} labels a class; from {window.most:g} on lp-ft wins"
+    if train.n < window.items:
+        return f"{train.n:,} labels, below {window.items:,}; {few}"
+    return ""
 
 
 def round_up(seconds: float) -> int:

@@ -15,8 +15,11 @@ MAJORITY = Entry("majority")
 SCRATCH = Entry("scratch")
 BASELINES = (MAJORITY, SCRATCH)
 FEW_LABELS_DEFAULT = "probe"
-TUNED_DEFAULT = "lp-ft"
-"""The one strategy that tunes the source and takes part without being named."""
+TUNED_DEFAULTS: dict[Modality, tuple[str, ...]] = {
+    "text": ("finetune", "lp-ft"),
+    "image": ("lp-ft",),
+}
+"""The strategies that tune the source and take part without being named, if labels suit them."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def plan(
                 where="--strategy",
                 allowed=fit_for,
             )
-    usual = [name for name in fit_for if not STRATEGIES[name].tunes or name == TUNED_DEFAULT]
+    tuned = TUNED_DEFAULTS.get(modality, ())
+    usual = [name for name in fit_for if not STRATEGIES[name].tunes or name in tuned]
     wanted = [name for name in named or usual if STRATEGIES[name].uses_source]
     decisions: list[Decision] = []
     if named and not wanted:
