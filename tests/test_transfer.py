@@ -213,3 +213,38 @@ def test_the_metric_looks_at_all_labels_not_at_the_balanced_shots(weights):
     few = pd.concat([rare, frame[frame["topic"] == "food"].iloc[:5]], ignore_index=True)
     result = hs.fit(few, label="topic", shots=4, strategy="probe")
     assert result.metric == "macro_f1"
+
+
+@pytest.mark.parametrize(
+    ("ship", "verdict", "apart", "handed"),
+    [
+        (True, "positive", True, "probe"),
+        (True, "inconclusive", False, "probe"),
+        (True, "negative", True, "scratch"),
+        (True, "negative", False, "scratch"),
+        (False, "positive", True, "probe"),
+        (False, "positive", False, "scratch"),
+        (False, "inconclusive", True, "scratch"),
+        (False, "negative", True, "scratch"),
+        (False, "negative", False, "scratch"),
+    ],
+)
+def test_judging_has_the_last_word(recorder, ship, verdict, apart, handed):
+    from headstart import select, transfer
+    from headstart.core.types import Gain, Score
+
+    best = select.Entry("probe", "minilm")
+    score = Score("accuracy", 0.8, 0.7, 0.9, 100)
+    guess = Score("accuracy", 0.5, 0.4, 0.6, 100)
+    gain = Gain(0.1, 0.05, 0.15, 100, verdict=verdict)
+    scores = {"majority": guess, "scratch": score, best.name: score}
+    judged = select.Judged(scores, gain, "100 items")
+    log = transfer._Log(recorder)
+    plan = select.Plan((best,), True, ())
+    found = transfer._ship(plan, select.Pick(best, ship), judged, log, apart=apart)
+    assert found.strategy == handed
+    assert bool(log.decisions) == ((handed == "probe") != ship)
+    named = transfer._ship(
+        select.Plan((best,), False, ()), select.Pick(best, ship), judged, log, apart=apart
+    )
+    assert named == best

@@ -189,7 +189,7 @@ def fit(
             for entry in finalists
         }
         judged = select.judge(found, pick.best, judge, metric=rules.metric, seed=seed)
-    shipped = _ship(plan, pick, judged, log)
+    shipped = _ship(plan, pick, judged, log, apart=judge is not None)
 
     # Learn from fewer labels, to say what more would bring; and look at the labels themselves.
     if pick.best is not None and pick.best.source not in view.inputs:
@@ -343,14 +343,22 @@ def _folds(
     return folds
 
 
-def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log) -> Entry:
-    """Return what the user gets: the guard's advice, unless they named what they want."""
+def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, apart: bool) -> Entry:
+    """Return what the user gets: the guard's advice, unless they named what they want.
+
+    A part that judges (``apart``) may overrule the few items that chose, both ways.
+    """
     shipped = plan.fallback
     if pick.best is not None:
-        withdrawn = select.veto(judged.gain)
-        if withdrawn is not None:
-            log.add(withdrawn)
-        if not plan.guarded or (pick.ship and withdrawn is None):
+        keep, overruled = pick.ship, None
+        if keep or not plan.guarded:
+            overruled = select.veto(judged.gain)
+        elif apart:
+            overruled = select.rescue(judged.gain, pick.best.name)
+        if overruled is not None:
+            log.add(overruled)
+            keep = not keep
+        if keep or not plan.guarded:
             shipped = pick.best
     sign = evaluate.METRICS[judged.gain.metric].sign
     score, guess = judged.scores[shipped.name], judged.scores[MAJORITY.name].estimate

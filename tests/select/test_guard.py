@@ -6,7 +6,7 @@ import pytest
 from headstart.core.errors import UnknownNameError
 from headstart.core.types import Gain
 from headstart.evaluate import Predictions
-from headstart.select import guard, veto
+from headstart.select import guard, rescue, veto
 
 TRUTH = np.array(["a", "b"] * 10)
 CANDIDATES = {
@@ -90,6 +90,15 @@ def test_only_a_negative_verdict_vetoes():
     assert "-0.100 [-0.150, -0.050] accuracy on 80 held-out items" in decision.why
     for verdict in ("positive", "none", "inconclusive"):
         assert veto(Gain(-0.1, -0.3, 0.1, 80, verdict=verdict)) is None
+
+
+def test_only_a_positive_verdict_rescues():
+    decision = rescue(Gain(0.1, 0.05, 0.15, 80, verdict="positive"), "minilm + probe")
+    assert decision is not None
+    assert decision.what == "ship minilm + probe"
+    assert "+0.100 [0.050, 0.150] accuracy on 80 items that did not choose" in decision.why
+    for verdict in ("negative", "none", "inconclusive"):
+        assert rescue(Gain(0.1, -0.3, 0.3, 80, verdict=verdict), "x") is None
 
 
 def race(right):

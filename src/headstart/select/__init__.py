@@ -9,7 +9,7 @@ from headstart.select.clock import Clock
 from headstart.select.contest import Contest, Rules
 from headstart.select.corrected import Corrected, corrected
 from headstart.select.gate import enough_labels, seconds_of, tuners
-from headstart.select.guard import Guarded, guard, veto
+from headstart.select.guard import Guarded, guard, rescue, veto
 from headstart.select.journal import Journal
 from headstart.select.label_next import Advice, advice, label_next
 from headstart.select.learning import Judges, Learned, known_by, learning_curve, seconds_per_fit
@@ -77,6 +77,7 @@ __all__ = [
     "predict_one",
     "race",
     "rank",
+    "rescue",
     "sample",
     "scout",
     "seconds_of",

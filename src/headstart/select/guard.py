@@ -187,3 +187,36 @@ def veto(judged: Gain) -> Decision | None:
         f"say of {judged.baseline} is a little flattering)",
         OVERRIDE,
     )
+
+
+def rescue(judged: Gain, choice: str) -> Decision | None:
+    """Hand back the transfer after all if judging finds that it helps.
+
+    For items that took no part in choosing: a handful of items chose, and many have judged.
+
+    Parameters
+    ----------
+    judged : Gain
+        Of ``choice``, on items that did not choose.
+    choice : str
+        The best transfer, which the guard withheld.
+
+    Returns
+    -------
+    Decision or None
+        None unless the verdict is positive.
+
+    Examples
+    --------
+    >>> rescue(Gain(0.1, -0.05, 0.25, 100, verdict="inconclusive"), "minilm + probe") is None
+    True
+    """
+    if judged.verdict != "positive":
+        return None
+    return Decision(
+        f"ship {choice}",
+        f"positive transfer after all: {judged.estimate:+.3f} [{judged.low:.3f}, "
+        f"{judged.high:.3f}] {judged.metric} on {judged.n} items that did not choose (these very "
+        "items decided, so what they say of it is a little flattering)",
+        "--strategy scratch forces scratch",
+    )

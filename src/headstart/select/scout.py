@@ -27,6 +27,8 @@ LOOK = "probe"
 """The strategy that they are looked at with."""
 FEW = 24
 """Items that tell how long encoding takes."""
+SLACK = 3.0
+"""How much too long it may look by them."""
 BEHIND = 0.9
 """Confidence of the interval that must lie below zero for a source to be left out."""
 
@@ -55,18 +57,24 @@ def scout(contest: Contest, plan: Plan, encode: Encode, *, n_judge: int = 0) -> 
     places, _ = sample(field.labels, field.kind, seed=field.seed)
     total = len(field.labels) + n_judge
     looks: dict[str | None, Any] = {first: field.inputs[first][places]}
+    seconds: dict[str, float] = {}
     for name in others:
         encode(name, places[:1], contest.reporter)  # the first one loads what is needed
         started, few = contest.clock.passed, places[:FEW]
         encode(name, few, contest.reporter)
         each = (contest.clock.passed - started) / len(few)
-        if not _affordable(contest, plan, name, each * total):
+        # so few items take longer each than many do: only what is far too long is seen by them
+        if not _affordable(contest, plan, name, each * total, slack=SLACK):
             continue
+        started = contest.clock.passed
         try:
             looks[name] = encode(name, places, contest.until_late())
         except OutOfTimeError as error:
             _leave_out(contest, plan, name, str(error.what), f"--source {name}")
-    return _halved(contest, plan, places, looks) if len(looks) > 1 else []
+        more = len(places) - len(few)
+        seconds[name] = (contest.clock.passed - started) / more * total if more > FEW else 0.0
+    kept = _halved(contest, plan, places, looks) if len(looks) > 1 else []
+    return [name for name in kept if _affordable(contest, plan, name, seconds[name])]
 
 
 def _halved(
@@ -108,9 +116,11 @@ def _halved(
     return kept
 
 
-def _affordable(contest: Contest, plan: Plan, name: str, seconds: float) -> bool:
+def _affordable(
+    contest: Contest, plan: Plan, name: str, seconds: float, slack: float = 1.0
+) -> bool:
     """Say whether there is time to encode all items with a source."""
-    if seconds <= contest.left or contest.rules.named:
+    if seconds <= slack * contest.left or contest.rules.named:
         return True
     minutes = gate.round_up(1.2 * seconds + contest.clock.passed + contest.spare)
     _leave_out(
