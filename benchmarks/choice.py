@@ -3,8 +3,8 @@
     python benchmarks/choice.py --data ../../shared/data --reviews reviews.csv clinc150 reviews
 
 For each data set, number of labels a class and seed, every candidate on frozen features of every
-source, and scratch, is fitted to the end and scored on the judging items; ``headstart.fit`` chooses
-by itself on the training part. Strategies that tune a source come from ``results/tuning.jsonl``
+source, and scratch, is fitted to the end and scored on judging items. ``headstart.fit`` chooses by
+itself on the training part, with 400 other items as its test part. Strategies that tune a source come from ``results/tuning.jsonl``
 where the same draw was measured. Every run is a line of ``results/choice.jsonl``; a run that is
 there is not done again. ``--table`` sums them up in ``results/choice.md``.
 
@@ -38,7 +38,7 @@ SOURCES = {
     "image": ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"),
 }
 HEADS = ("probe", "knn", "prototypes")
-MOST_JUDGES = 1000
+MOST_JUDGES, FOR_FIT = 1200, 400
 FOLDS = 5
 
 
@@ -83,7 +83,7 @@ def digits(_: Path, shots: int, seed: int) -> tuple[str, Any, Any, Any, Any]:
 def judged(found: tuple[str, Any, Any, Any, Any], seed: int) -> tuple[str, Any, Any, Any, Any]:
     """Return a task with at most MOST_JUDGES judging items."""
     modality, X, y, Z, truth = found
-    keep = np.sort(np.random.default_rng(seed).permutation(len(truth))[:MOST_JUDGES])
+    keep = np.random.default_rng(seed).permutation(len(truth))[:MOST_JUDGES]
     return (
         modality,
         X,
@@ -107,9 +107,11 @@ def measure(given: Any, name: str, shots: int, seed: int) -> None:
     modality, X, y, Z, truth = judged(task, seed)
     if len(set(y)) < 2 or min(np.unique(y, return_counts=True)[1]) < shots:
         return
+    test = (Z[:FOR_FIT], truth[:FOR_FIT])
+    Z, truth = Z[FOR_FIT:], truth[FOR_FIT:]
     started = time.perf_counter()
     result = transfer.fit(
-        (X, y), test=(Z, truth), modality=modality, seed=seed, budget=given.budget, curve=False
+        (X, y), test=test, modality=modality, seed=seed, budget=given.budget, curve=False
     )
     took = time.perf_counter() - started
     own = np.asarray(result.predict(Z)).astype(str)
