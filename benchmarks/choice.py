@@ -4,9 +4,10 @@
 
 For each data set, number of labels a class and seed, every candidate on frozen features of every
 source, and scratch, is fitted to the end and scored on judging items. ``headstart.fit`` chooses by
-itself on the training part, with 400 other items as its test part. Strategies that tune a source come from ``results/tuning.jsonl``
-where the same draw was measured. Every run is a line of ``results/choice.jsonl``; a run that is
-there is not done again. ``--table`` sums them up in ``results/choice.md``.
+itself on the training part, with 400 other items as its test part. Strategies that tune a source
+come from ``results/tuning.jsonl`` where the same draw was measured. Every run is a line of
+``results/choice.jsonl``; a run that is there is not done again. ``--table`` sums them up in
+``results/choice.md``.
 
 *Regret* is the accuracy of the best candidate in hindsight less that of what was handed back.
 *Harm*: what was handed back is transfer, and the interval of its difference to scratch on the
