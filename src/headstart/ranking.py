@@ -70,6 +70,7 @@ class RankedSource:
             **{name: one.transferability.get(name) for name in scores},
             "seconds_per_1000": self.seconds_per_1000,
             "size_mb": self.card.size_mb,
+            "memory_mb": round(4e-6 * self.card.parameters, 1),
             "licence": self.card.licence,
         }
 
