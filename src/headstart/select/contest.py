@@ -22,10 +22,11 @@ from headstart import strategies
 from headstart.core.errors import DataError, OutOfTimeError
 from headstart.core.types import SILENT, Decision, IntArray, Reporter, subset
 from headstart.data import split
-from headstart.evaluate import METRICS, Predictions, assemble
+from headstart.evaluate import METRICS, Predictions
 from headstart.select import gate
 from headstart.select.blend import blend_entry, blend_outcome, blended
 from headstart.select.clock import Clock, Deadline, spoken
+from headstart.select.heat import Heat
 from headstart.select.journal import Journal
 from headstart.select.measured import Judge, Measured, measured_of
 from headstart.select.plan import MAJORITY, SCRATCH, Plan
@@ -119,7 +120,7 @@ class Contest:
         """Let candidates on frozen features, and the baselines, predict fold by fold."""
         for entry in entries:  # loads what it needs before the clock starts
             strategies.make(entry.strategy, kind=self.field.kind, modality=self.field.modality)
-        runs = {entry: _Run(entry) for entry in entries}
+        runs = {entry: Heat(entry) for entry in entries}
         few = gate.fewer_folds(len(self.field.labels), len(self.folds))
         total, done = len(runs) * len(self.folds), 0
         for number, fold in enumerate(self.folds):
@@ -134,7 +135,7 @@ class Contest:
         for run in runs.values():
             self.note(run.outcome(self.folds))
 
-    def _hold_out(self, run: _Run, train: IntArray, test: IntArray) -> None:
+    def _hold_out(self, run: Heat, train: IntArray, test: IntArray) -> None:
         """Fit a candidate without a fold, and predict the fold."""
 
         def make(entry: Entry = run.entry) -> tuple[Predictions, float]:
@@ -158,7 +159,7 @@ class Contest:
         if run.entry == SCRATCH:
             self._scratch_fit = max(self._scratch_fit, seconds)
 
-    def _drop(self, runs: Sequence[_Run]) -> None:
+    def _drop(self, runs: Sequence[Heat]) -> None:
         """Drop who is surely behind the best so far; baselines are never dropped."""
         racing = [run for run in runs if not run.ended and run.entry not in (MAJORITY, SCRATCH)]
         if not racing:
@@ -366,7 +367,7 @@ class Contest:
 
     def _tune_folds(self, entry: Entry) -> None:
         """Tune once for each fold, as long as it may still win."""
-        field, run = self.field, _Run(entry)
+        field, run = self.field, Heat(entry)
         self.field = field.told(Once(self.until_late()))
         try:
             for number, fold in enumerate(self.folds):
@@ -382,33 +383,3 @@ class Contest:
 
 def _late(error: Exception) -> str:
     return f"not finished: {getattr(error, 'what', error)}"
-
-
-class _Run:
-    """A candidate on its way through the folds."""
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.pieces: list[Predictions] = []
-        self.seconds = 0.0
-        self.failure = self.dropped = ""
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.dropped or (self.failure and self.entry != SCRATCH))
-
-    def measured(self, folds: Sequence[tuple[IntArray, IntArray]]) -> Measured:
-        rows = np.concatenate([test for _, test in folds[: len(self.pieces)]])
-        sizes = np.cumsum([len(piece) for piece in self.pieces])[:-1]
-        places = np.split(np.arange(len(rows)), sizes)
-        return Measured(rows, assemble(len(rows), zip(places, self.pieces, strict=True)))
-
-    def outcome(self, folds: Sequence[tuple[IntArray, IntArray]]) -> Outcome:
-        failed = bool(self.failure and self.entry != SCRATCH)
-        if failed or not self.pieces:
-            return Outcome(self.entry, None, self.seconds, self.failure, dropped=self.dropped)
-        found = self.measured(folds)
-        rows = None if len(self.pieces) == len(folds) else found.rows
-        return Outcome(
-            self.entry, found.predictions, self.seconds, self.failure, rows, self.dropped
-        )
