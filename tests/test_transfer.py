@@ -248,3 +248,53 @@ def test_judging_has_the_last_word(recorder, ship, verdict, apart, handed):
         select.Plan((best,), False, ()), select.Pick(best, ship), judged, log, apart=apart
     )
     assert named == best
+
+
+def test_a_blend_can_be_named_and_gives_the_same_model_again(weights):
+    frame = samples.topics()
+    result = hs.fit(frame, label="topic", strategy="blend", curve=False)
+    chosen = result.to_json()["chosen"]
+    assert chosen == {"source": "minilm", "strategy": "blend", "member": chosen["member"]}
+    assert chosen["member"] in ("probe", "knn", "prototypes")
+    again = hs.fit(frame, label="topic", strategy=["blend", chosen["member"]], curve=False)
+    texts = ["the goat", "a tasty soup", "an old lorry"]
+    np.testing.assert_array_equal(again.predict_proba(texts), result.predict_proba(texts))
+    names = {one.name for one in again.candidates}
+    assert "minilm + blend" in names
+    assert result.score.n == result.task.n
+
+
+def test_numbers_without_a_source_and_rows_without_a_label_are_fitted(weights):
+    frame = samples.wine_like()
+    frame["grade"] = np.linspace(0, 1, len(frame))
+    frame.loc[frame.index[:5], "grade"] = np.nan
+    result = hs.fit(frame, label="grade", curve=False)
+    assert result.label_these == ()
+    assert any("no rows are proposed for labelling" in one.what for one in result.decisions)
+
+
+def test_a_named_strategy_that_cannot_be_fitted_is_an_error(weights, monkeypatch):
+    from headstart.select import contest
+
+    def fail(entry, *rest):
+        if entry.strategy == "knn":
+            raise ValueError("no neighbours")
+        return real(entry, *rest)
+
+    real = contest.held_out
+    monkeypatch.setattr(contest, "held_out", fail)
+    with pytest.raises(OptionError, match="what was named could not be fitted") as caught:
+        hs.fit(samples.topics(8), label="topic", strategy="knn", curve=False)
+    assert "ValueError: no neighbours" in str(caught.value)
+
+
+def test_a_named_strategy_is_advised_against_not_overruled(weights):
+    result = hs.fit(samples.codes(), label="code", strategy="probe", curve=False)
+    said = [one.what for one in result.decisions]
+    assert "the guard would hand back scratch" in said
+    assert "ship scratch" not in said
+
+
+def test_a_seed_of_numpy_is_a_number(weights, tmp_path):
+    result = hs.fit(samples.topics(8), label="topic", seed=np.int64(1), checkpoint=tmp_path / "c")
+    assert result.to_json()["seed"] == 1

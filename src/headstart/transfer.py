@@ -117,7 +117,7 @@ def fit(
     +0.183 [0.121, 0.244] over scratch: positive transfer
     """
     started = time.perf_counter()
-    log = _Log(reporter)
+    log, seed = _Log(reporter), int(seed)
     if shots is not None and shots < 1:
         raise OptionError(
             "the number of labels a class must be at least 1", where="--shots", got=shots
@@ -156,14 +156,16 @@ def fit(
 
     # Race: candidates predict the same training items out of fold; who cannot win any more stops.
     folds = _folds(train, judge, seed, log)
-    facts = [train.fingerprint, __version__, seed, shots]
-    journal = select.Journal(checkpoint, facts, resume=resume, reporter=reporter)
+    facts = [train.fingerprint, train.groups.tolist(), __version__, seed, shots]
+    journal = select.Journal(
+        checkpoint, facts, identity=view.identity, resume=resume, reporter=reporter
+    )
     groups = select.groups_of(train)
     contest = select.Contest(
         view.field, folds, rules, groups=groups, clock=clock, journal=journal, reporter=reporter
     )
     contest.run((*select.BASELINES, *(plan.frozen(plan.sources[0]) if plan.sources else ())))
-    for name in select.scout(contest, plan, view.look, n_judge=judge.n if judge else 0):
+    for name in select.scout(contest, plan, view.look, view.timed, n_judge=judge.n if judge else 0):
         view.encode(name)
         contest.run(plan.frozen(name))
     contest.tune(plan)
@@ -174,6 +176,13 @@ def fit(
     board = select.Board(tuple(contest.outcomes.values()), train, folds, rules.metric, seed)
     pick = board.pick(plan)
     log.add(*pick.decisions)
+    if pick.best is None and not plan.guarded:
+        raise OptionError(
+            "what was named could not be fitted",
+            where="--strategy",
+            got="; ".join(str(each) for each in pick.decisions),
+            hint="name another, or none",
+        )
 
     # Judge on what did not choose, and let the guard have the last word.
     finalists = [entry for entry in (MAJORITY, SCRATCH, pick.best) if entry is not None]
@@ -203,6 +212,7 @@ def fit(
         seed=seed,
         wanted=curve,
         elapsed=time.perf_counter() - started,
+        left=clock.left,
         seconds=select.seconds_per_fit(board.outcomes, folds),
         full=found if judge else select.known_by(board),
         reporter=reporter,
@@ -226,6 +236,14 @@ def fit(
     )
     if task.unlabelled is None:
         return result
+    if not task.classes and shipped.source is None:
+        log.add(
+            Decision(
+                "no rows are proposed for labelling",
+                "a model of numbers without a source does not tell items apart",
+            )
+        )
+        return replace(result, decisions=tuple(log.decisions))
     these = result.label_next(task.unlabelled.items, LABEL_THESE)
     named = tuple(replace(one, id=task.unlabelled.ids[one.place]) for one in these)
     return replace(result, label_these=named, seconds=time.perf_counter() - started)
@@ -353,6 +371,8 @@ def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, apart: bool) -> 
         keep, overruled = pick.ship, None
         if keep or not plan.guarded:
             overruled = select.veto(judged.gain)
+            if overruled is not None and not plan.guarded:
+                overruled = select.advised(overruled)
         elif apart:
             overruled = select.rescue(judged.gain, pick.best.name)
         if overruled is not None:

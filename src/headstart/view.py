@@ -40,6 +40,7 @@ class View:
         reporter: Reporter,
     ) -> None:
         self.train, self.judge, self.reporter = train, judge, reporter
+        self._backbones: dict[str, Any] = {}
         self.inputs: dict[str | None, Any] = {None: train.items}
         self.judged: dict[str | None, Any] = {None: judge.items if judge else None}
         if train.modality == "image":
@@ -60,7 +61,7 @@ class View:
 
     def encode(self, name: str) -> None:
         """Encode all items with a source, which may then take part."""
-        backbone = sources.load(name, reporter=self.reporter)
+        backbone = self._loaded(name)
         for items, kept in (
             (self.train.items, self.inputs),
             (self.judge.items if self.judge else None, self.judged),
@@ -70,8 +71,22 @@ class View:
 
     def look(self, name: str, places: IntArray, reporter: Reporter) -> FloatArray:
         """Return the features of some training items."""
-        backbone = sources.load(name, reporter=self.reporter)
-        return encode.features(subset(self.train.items, places), backbone, reporter=reporter).array
+        some = subset(self.train.items, places)
+        return encode.features(some, self._loaded(name), reporter=reporter).array
+
+    def timed(self, name: str, places: IntArray) -> None:
+        """Encode some training items although they may be cached."""
+        encode.features(subset(self.train.items, places), self._loaded(name), cache=False)
+
+    def identity(self, name: str) -> str:
+        """Return what the weights of a source are known by."""
+        return str(self._loaded(name).weights_sha256)
+
+    def _loaded(self, name: str) -> Any:
+        """Return a source, loaded once."""
+        if name not in self._backbones:
+            self._backbones[name] = sources.load(name, reporter=self.reporter)
+        return self._backbones[name]
 
     def judging(self, entry: Entry) -> Any:
         """Return what a candidate takes of the judging part."""

@@ -57,13 +57,13 @@ class Fake:
         self.during(entry, field)
         return self.table[entry].take(test)
 
-    def fit_one(self, entry: Entry, field: Field, *args: Any, valid: Any = None) -> Any:
+    def fit_one(self, entry: Entry, field: Field, index: Any = None, *, valid: Any = None) -> Any:
         self.fits[entry] = self.fits.get(entry, 0) + 1
         self.during(entry, field)
-        return entry, valid
+        return entry, index, valid
 
     def predict_one(self, model: Any, inputs: Any, classes: Any) -> Predictions:
-        return self.table[model[0]].take(model[1])
+        return self.table[model[0]].take(np.array(inputs))
 
 
 @pytest.fixture
@@ -157,14 +157,18 @@ def test_what_is_dear_sees_fewer_folds_where_a_part_judges(fake: Fake) -> None:
 def test_where_a_part_judges_a_source_is_tuned_once_and_compared_where_it_validates(
     fake: Fake,
 ) -> None:
+    fake.table[PROBE], fake.table[TUNED] = right(0.8, 2), right(1.0)
     made, told, _ = contest_of(judged=True)
     made.run((*BASELINES, PROBE))
     made.tune(plan_of(PROBE, TUNED))
     assert fake.fits[TUNED] == 1
     rows = made.outcomes[TUNED].rows
     assert set(rows.tolist()) <= set(FOLDS[0][1].tolist())
-    assert 10 <= len(rows) <= 40
-    assert made.final(TUNED)[0] == TUNED
+    assert 10 <= len(rows) <= 20
+    _, learnt, valid = made.final(TUNED)
+    assert not set(rows.tolist()) & set(learnt.tolist())
+    assert len(learnt) + len(rows) == N
+    assert set(learnt[valid].tolist()) < set(FOLDS[0][1].tolist())
     assert fake.fits[TUNED] == 1
     assert "lp-ft tunes one: about 10 s in all (--strategy probe leaves it out)" in told.said
     assert made.leader() == TUNED
@@ -318,8 +322,8 @@ def test_numbers_and_damage_in_a_journal(tmp_path: Any, monkeypatch: pytest.Monk
     train, test = np.arange(5), np.arange(5, 8)
     told = Told()
     journal = Journal(tmp_path, ["x"], resume=True, reporter=told)
-    kept, seconds = journal.predictions("probe", train, test, lambda: (numbers, 1.5))
-    again, told_seconds = journal.predictions("probe", train, test, lambda: pytest.fail("kept"))
+    kept, seconds = journal.predictions(PROBE, train, test, lambda: (numbers, 1.5))
+    again, told_seconds = journal.predictions(PROBE, train, test, lambda: pytest.fail("kept"))
     np.testing.assert_array_equal(again.labels, kept.labels)
     assert (seconds, told_seconds) == (1.5, 1.5)
     (file,) = tmp_path.glob("*.safetensors")
@@ -327,14 +331,29 @@ def test_numbers_and_damage_in_a_journal(tmp_path: Any, monkeypatch: pytest.Monk
     raw[-3] ^= 1
     file.write_bytes(raw)
     fresh = Predictions(np.array([7.0, 8.0, 9.0]))
-    found, _ = journal.predictions("probe", train, test, lambda: (fresh, 1.0))
+    found, _ = journal.predictions(PROBE, train, test, lambda: (fresh, 1.0))
     np.testing.assert_array_equal(found.labels, fresh.labels)
     assert any("damaged" in line for line in told.said)
 
 
+def test_other_weights_are_another_race(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.select.journal.WORTH_KEEPING", 0.0)
+    train, test = np.arange(5), np.arange(5, 8)
+    made = []
+
+    def make() -> tuple[Predictions, float]:
+        made.append(None)
+        return Predictions(np.arange(3.0)), 1.0
+
+    for weights in ("old", "old", "new"):
+        journal = Journal(tmp_path, ["x"], identity=lambda name, w=weights: w, resume=True)
+        journal.predictions(PROBE, train, test, make)
+    assert len(made) == 2
+
+
 def test_what_is_quickly_made_again_is_not_kept(tmp_path: Any) -> None:
     journal = Journal(tmp_path, ["x"])
-    journal.predictions("probe", np.arange(2), np.arange(2), lambda: (right(0.5), 0.01))
+    journal.predictions(PROBE, np.arange(2), np.arange(2), lambda: (right(0.5), 0.01))
     assert not list(tmp_path.iterdir())
 
 
@@ -395,6 +414,7 @@ def test_real_gains_are_still_seen() -> None:
 def test_a_board_weighs_what_was_measured_on_fewer_items(fake: Fake) -> None:
     from headstart.core.types import Task
 
+    fake.table |= {PROBE: right(0.8, 2), MEANS: right(0.78, 4), TUNED: right(1.0)}
     made, _, _ = contest_of(judged=True)
     made.run((*BASELINES, PROBE, KNN, MEANS))
     made.tune(plan_of(PROBE, TUNED))
@@ -439,6 +459,37 @@ def test_a_few_items_teach_no_weights(fake: Fake) -> None:
     (outcome,) = (one for entry, one in made.outcomes.items() if entry.strategy == "blend")
     assert outcome.predictions is None
     assert any("blend left out: 30 items that both predicted, below 40" in s for s in told.said)
+
+
+def test_no_time_to_find_out_leaves_tuning_out_at_once(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(entry: Entry, field: Field) -> float:
+        raise AssertionError(entry)
+
+    monkeypatch.setattr(contest, "seconds_to_fit", never)
+    made, told, ticking = contest_of(budget=60)
+    made.run((*BASELINES, PROBE))
+    ticking.time = 70
+    made.tune(plan_of(PROBE, TUNED))
+    why = "one + lp-ft left out: it takes long, and no time is left"
+    assert any(line.startswith(why) for line in told.said)
+
+
+def test_a_blend_that_is_named_is_handed_back(fake: Fake) -> None:
+    from headstart.core.types import Task
+
+    fake.table[SCRATCH] = right(0.99, 1)
+    made, _, _ = contest_of(named=True)
+    named = Plan((PROBE,), False, (), blend=True)
+    made.run((*BASELINES, PROBE))
+    made.blend(named)
+    task = Task("text", "classification", ["x"] * N, TRUTH, ("",) * N, np.arange(N), ("a", "b"))
+    pick = Board(tuple(made.outcomes.values()), task, FOLDS, "accuracy", 0).pick(named)
+    assert pick.best == Entry("blend", "one", "probe")
+    said = [each.what for each in pick.decisions]
+    assert "the guard would hand back scratch" in said
+    assert "ship scratch" not in said
 
 
 def test_nothing_is_blended_with_what_the_user_named(fake: Fake) -> None:

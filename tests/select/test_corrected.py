@@ -216,3 +216,21 @@ def test_bad_arguments():
         corrected(candidates, truth, "accuracy", transfers=["candidate 9"])
     with pytest.raises(DataError, match="too few"):
         corrected(candidates, truth, "accuracy", groups=np.zeros(10))
+
+
+def test_the_score_is_that_of_the_one_that_was_chosen():
+    rng = np.random.default_rng(0)
+    truth = np.array(["a", "b"] * 100)
+
+    def right(share):
+        return Predictions(np.where(rng.random(200) < share, truth, "x"))
+
+    both = {"scratch": right(0.6), "high": right(0.9), "low": right(0.8)}
+    best = corrected(both, truth, "accuracy")
+    low = corrected(both, truth, "accuracy", chosen="low")
+    share = float((both["low"].labels == truth).mean())
+    assert best.score.estimate > low.score.estimate
+    assert low.score.estimate == pytest.approx(share, abs=0.01)
+    assert corrected(both, truth, "accuracy", chosen="high") == best
+    with pytest.raises(UnknownNameError, match="'lo'"):
+        corrected(both, truth, "accuracy", chosen="lo")

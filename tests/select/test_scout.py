@@ -8,7 +8,7 @@ import numpy as np
 from tests.select.told import Told
 
 from headstart.core.errors import OutOfTimeError
-from headstart.core.types import IntArray, Reporter
+from headstart.core.types import SILENT, IntArray, Reporter
 from headstart.select import BASELINES, Clock, Contest, Entry, Field, Plan, Rules, scout
 
 N = 300
@@ -27,6 +27,8 @@ FEATURES = {
     "better": features(6.0, 1),
     "alike": features(2.0, 0),
     "noise": features(0.0, 3),
+    "same": features(6.0, 1),
+    "equal": features(6.0, 1),
 }
 
 
@@ -45,6 +47,9 @@ class Encoder:
         reporter.progress("encoding", len(places), len(places))
         return FEATURES[source][places]
 
+    def timed(self, source: str, places: IntArray) -> None:
+        self(source, places, SILENT)
+
 
 def scouted(
     sources: tuple[str, ...], encoder: Encoder, **given: Any
@@ -61,7 +66,8 @@ def scouted(
     )
     made.run(BASELINES)
     entries = tuple(Entry("probe", name) for name in sources)
-    return scout(made, Plan(entries, True, ()), encoder, **given), made, told
+    plan = Plan(entries, True, (), sources_named=given.pop("sources_named", False))
+    return scout(made, plan, encoder, encoder.timed, **given), made, told
 
 
 def test_the_better_half_goes_on_and_noise_does_not() -> None:
@@ -83,21 +89,37 @@ def test_a_single_source_is_not_looked_at() -> None:
     assert encoder.seen == {}
 
 
-def test_without_folds_all_sources_stay() -> None:
-    assert scouted(("first", "noise"), Encoder(), folds=[])[0] == ["noise"]
+def test_without_folds_nothing_tells_sources_apart() -> None:
+    assert scouted(("first", "noise"), Encoder(), folds=[])[0] == []
+
+
+def test_sources_that_are_named_are_not_scouted() -> None:
+    encoder = Encoder(seconds=1.0)
+    found = scouted(("first", "noise"), encoder, sources_named=True)[0]
+    assert found == ["noise"]
+    assert encoder.seen == {}
+
+
+def test_time_is_promised_once() -> None:
+    sources = ("first", "better", "alike", "noise")
+    assert len(scouted(sources, Encoder(), budget=180)[0]) == 1
+    one = Encoder(seconds=0.1)
+    found, made, _ = scouted(("first", "better", "alike", "same", "equal"), one, budget=190)
+    assert found == ["better"]
+    assert any("encoding all items would take" in o.dropped for o in made.outcomes.values())
 
 
 def test_what_takes_too_long_to_encode_is_known_after_a_few_items() -> None:
     encoder = Encoder(seconds=1.0)
     found, made, told = scouted(("first", "better"), encoder, n_judge=1000)
     assert found == []
-    assert encoder.seen["better"] < 30
-    why = "encoding all items would take about 22 min more, and there are 2.6 min"
+    assert encoder.seen["better"] < 50
+    why = "encoding all items would take about 22 min more, and there are 2.2 min"
     assert made.outcomes[Entry("probe", "better")].dropped == why
     assert any("--budget 27m" in line for line in told.said)
 
 
-def test_a_named_source_is_encoded_whatever_it_takes() -> None:
+def test_with_a_named_strategy_it_is_encoded_whatever_it_takes() -> None:
     found, _, _ = scouted(("first", "better"), Encoder(seconds=1.0), named=True)
     assert found == ["better"]
 

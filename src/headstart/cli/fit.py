@@ -43,7 +43,7 @@ def fit(
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option("--budget", metavar="TIME", help="For tuning sources: 90s, 10m, 1h."),
+        typer.Option("--budget", metavar="TIME", help="For all of it: 90s, 10m, 1h (3m)."),
     ] = None,
     curve: Annotated[
         bool | None,

@@ -178,7 +178,8 @@ class Candidate:
     """A source with a strategy, and what the race measured of it.
 
     ``source`` is None for strategies that use none (majority, scratch). ``score`` is None for a
-    candidate that was left out or failed; ``reason`` then says why.
+    candidate that was left out or failed; ``reason`` then says why. ``member`` is the strategy that
+    a blend combines with scratch.
     """
 
     strategy: str
@@ -187,6 +188,7 @@ class Candidate:
     seconds: float = 0.0
     status: CandidateStatus = "lost"
     reason: str = ""
+    member: str | None = None
 
     @property
     def name(self) -> str:

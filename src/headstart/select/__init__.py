@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.select.blend import pair_of
-from headstart.select.board import Board, Judged, Pick, groups_of, judge
+from headstart.select.board import Board, Judged, Pick, advised, groups_of, judge
 from headstart.select.choose import Choice, choose
 from headstart.select.clock import Clock
 from headstart.select.contest import Contest, Rules
@@ -56,6 +56,7 @@ __all__ = [
     "Ranks",
     "Rules",
     "advice",
+    "advised",
     "choose",
     "corrected",
     "enough_labels",

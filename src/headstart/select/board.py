@@ -19,7 +19,7 @@ from headstart.core.types import (
     Task,
 )
 from headstart.evaluate import Predictions
-from headstart.select.choose import choose
+from headstart.select.choose import SAME, choose
 from headstart.select.corrected import corrected
 from headstart.select.guard import guard
 from headstart.select.measured import Judge, Measured, measured_of
@@ -27,6 +27,7 @@ from headstart.select.plan import MAJORITY, SCRATCH, Plan
 from headstart.select.race import Entry, Outcome
 
 FORCE = "--strategy and --source force another"
+WITHOUT = "--strategy NAME takes one without scratch in it"
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,12 @@ class Board:
         pure = {entry: one for entry, one in runners.items() if not entry.member}
         best, decisions = self._best(pure)
         ship, advice = self._guarded(best, pure)
+        if not plan.guarded:
+            advice = [advised(each) for each in advice]
         pick = Pick(best, ship, (*decisions, *advice))
         blends = [entry for entry in runners if entry.member]
+        if blends and plan.blend and not plan.guarded:
+            return Pick(blends[0], True, pick.decisions)
         return self._blended(blends[0], runners[blends[0]], pick) if blends else pick
 
     def _guarded(
@@ -137,15 +142,16 @@ class Board:
         """Take the blend where it beats what would be handed back without it."""
         assert pick.best is not None
         rival = pick.best.name if pick.ship else SCRATCH.name
-        other = self.measured[rival]
-        lead = self.judge.lead(one, other)
-        if lead is None or not self.judge.better(one, other):
+        lead = self.judge.lead(one, self.measured[rival])
+        # two transfers that may be equal are told apart by the estimate; scratch is left for more
+        if lead is None or (lead.estimate if pick.ship else lead.low) <= SAME:
             return pick
         why = (
             f"it beats {rival}: {lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}] "
             f"{self.metric} on {lead.n:,} items that neither learnt from"
         )
-        return Pick(blend, True, (*pick.decisions, Decision(f"ship {blend.name}", why, FORCE)))
+        before = tuple(each for each in pick.decisions if not each.what.startswith("ship "))
+        return Pick(blend, True, (*before, Decision(f"ship {blend.name}", why, WITHOUT)))
 
     def _best(self, runners: Mapping[Entry, Measured]) -> tuple[Entry, list[Decision]]:
         """Return the best: of those that all folds measured, then against each of the others."""
@@ -201,6 +207,7 @@ class Board:
             {SCRATCH.name: self.measured[SCRATCH.name].on(self.rows), **runners},
             self.labels[self.rows],
             self.metric,
+            chosen=best.name,
             transfers=list(runners),
             groups=None if self.groups is None else self.groups[self.rows],
             seed=self.seed,
@@ -217,6 +224,7 @@ class Board:
                 outcome.seconds,
                 _status(outcome, shipped),
                 outcome.failure or outcome.dropped,
+                outcome.entry.member,
             )
             for outcome in self.outcomes
         )
@@ -281,6 +289,15 @@ def judge(
         seed=seed,
     )
     return Judged(scores, gain, by)
+
+
+def advised(decision: Decision) -> Decision:
+    """Return a decision of the guard as the advice that it is where the user named a strategy."""
+    if decision.what != f"ship {SCRATCH.name}":
+        return decision
+    return Decision(
+        f"the guard would hand back {SCRATCH.name}", decision.why, f"--strategy {SCRATCH.name}"
+    )
 
 
 def no_gain(n: int, metric: str) -> Gain:

@@ -48,6 +48,8 @@ SURE = 0.98
 """Confidence of the interval that must lie below zero for a candidate to be dropped."""
 FEWEST_ROWS = 20
 """Held-out items below which none is dropped."""
+TO_TIME = 10.0
+"""Seconds that must be left for trying how long tuning takes."""
 FEWEST_TO_BLEND = 40
 """Items predicted out of fold by scratch and by transfer, below which they are not blended."""
 ROOM = 0.005
@@ -144,7 +146,7 @@ class Contest:
             return found, time.perf_counter() - started
 
         try:
-            found, seconds = self.journal.predictions(run.entry.name, train, test, make)
+            found, seconds = self.journal.predictions(run.entry, train, test, make)
         except OutOfTimeError as error:
             run.dropped = _late(error)
             return
@@ -258,6 +260,10 @@ class Contest:
         """Seconds that candidates may still use."""
         return self.clock.left - self.spare
 
+    def time_left(self) -> str:
+        """Return in words how much time candidates may still use."""
+        return f"there are {spoken(self.left)}" if self.left >= 1 else "no time is left"
+
     def until_late(self) -> Reporter:
         """Return the reporter that work reports to which must stop when the time is up."""
         return (
@@ -267,54 +273,64 @@ class Contest:
     def tune(self, plan: Plan) -> None:
         """Let the strategies that tune a source take part, on the source that is best so far."""
         for entry in self._tunable(plan):
-            valid = self._valid()
+            valid, compared = self._parts()
             fits = 1 if len(valid) or not self.folds else len(self.folds) + 1
+            if self.left < TO_TIME and not self.rules.named:
+                self._no_time(entry)
+                continue
             needed = fits * seconds_to_fit(entry, self.field)
             if needed > self.left and not self.rules.named:
-                minutes = gate.round_up(1.2 * needed + self.clock.passed + self.spare)
-                self.leave_out(
-                    [entry],
-                    entry.name,
-                    f"it would take about {spoken(needed)} more, and there are {spoken(self.left)}",
-                    f"--budget {minutes}m, or --strategy {entry.strategy}",
-                )
+                self._no_time(entry, needed)
                 continue
             override = "" if self.rules.named else "--strategy probe leaves it out"
             self.decide(
                 f"{entry.strategy} tunes {entry.source}", f"about {spoken(needed)} in all", override
             )
             if len(valid):
-                self._tune_once(entry, valid)
+                self._tune_once(entry, valid, compared)
             elif self.folds:
                 self._tune_folds(entry)
 
-    def _valid(self) -> IntArray:
-        """Return the items that validate what is tuned once: some that the first fold holds out.
+    def _no_time(self, entry: Entry, needed: float = 0.0) -> None:
+        """Leave a candidate out that tunes its source, for want of time."""
+        takes = f"it would take about {spoken(needed)} more" if needed else "it takes long"
+        minutes = gate.round_up(1.2 * needed + self.clock.passed + self.spare + TO_TIME)
+        self.leave_out(
+            [entry],
+            entry.name,
+            f"{takes}, and {self.time_left()}",
+            f"--budget {minutes}m, or --strategy {entry.strategy}",
+        )
 
-        None where no part judges afterwards, or where there are too few to spare any.
+    def _parts(self) -> tuple[IntArray, IntArray]:
+        """Return the items that validate what is tuned once, and those that compare it.
+
+        Both are held out by the first fold, and apart: training stops where it does best on the
+        former. None where no part judges afterwards, or where there are too few to spare any.
         """
+        none = np.zeros(0, dtype=np.int64)
         wanted = len(valid_part(self.field, np.arange(len(self.field.labels))))
         if not (self.rules.judged and self.folds and wanted):
-            return np.zeros(0, dtype=np.int64)
+            return none, none
         held = self.folds[0][1]
-        parts = round(len(held) / wanted)
-        if parts < 2:
-            return held
         try:
-            return held[
-                split(part_of(self.field, held), n_splits=parts, seed=self.field.seed)[0][1]
-            ]
+            folds = split(
+                part_of(self.field, held),
+                n_splits=max(2, round(len(held) / wanted)),
+                seed=self.field.seed,
+            )
         except DataError:  # too few groups to part them
-            return held
+            return none, none
+        return held[folds[0][1]], held[folds[1][1]]
 
     def blend(self, plan: Plan) -> None:
         """Let the blend of scratch and the best transfer take part."""
         best = self.leader()
-        if self.rules.named or best is None or not plan.guarded:
+        if best is None or not (plan.blend or (plan.guarded and not self.rules.named)):
             return
         scratch = self.outcomes[SCRATCH]
         common = np.intersect1d(self.measured(SCRATCH).rows, self.measured(best).rows)
-        if len(common) < FEWEST_TO_BLEND:
+        if len(common) < FEWEST_TO_BLEND and not plan.blend:
             n = len(common)
             why = f"{n} items that both predicted, below {FEWEST_TO_BLEND}, teach no weights"
             self.leave_out([blend_entry(best)], "blend", why, "label more items")
@@ -348,12 +364,13 @@ class Contest:
             return []
         return own
 
-    def _tune_once(self, entry: Entry, rows: IntArray) -> None:
-        """Tune on all items but those that validate, which then compare it with the others."""
+    def _tune_once(self, entry: Entry, valid: IntArray, compared: IntArray) -> None:
+        """Tune on all items but those that compare it with the others."""
         field, started = self.field.told(Once(self.until_late())), time.perf_counter()
+        learnt = np.setdiff1d(np.arange(len(field.labels)), compared)
         try:
-            model = fit_one(entry, field, valid=rows)
-            found = predict_one(model, subset(field.of(entry), rows), field.classes)
+            model = fit_one(entry, field, learnt, valid=np.searchsorted(learnt, valid))
+            found = predict_one(model, subset(field.of(entry), compared), field.classes)
         except FAILURES as error:
             late = isinstance(error, OutOfTimeError)
             why = _late(error) if late else f"{type(error).__name__}: {error}"
@@ -363,7 +380,7 @@ class Contest:
             )
             return
         self.fitted[entry] = model
-        self.note(Outcome(entry, found, time.perf_counter() - started, rows=rows))
+        self.note(Outcome(entry, found, time.perf_counter() - started, rows=compared))
 
     def _tune_folds(self, entry: Entry) -> None:
         """Tune once for each fold, as long as it may still win."""

@@ -45,6 +45,7 @@ def corrected(
     metric: str,
     *,
     baseline: str = "scratch",
+    chosen: str | None = None,
     transfers: Sequence[str] | None = None,
     groups: AnyArray | None = None,
     seed: int = 0,
@@ -63,6 +64,9 @@ def corrected(
         A key of ``METRICS``.
     baseline : str
         The candidate that gains are measured over.
+    chosen : str, optional
+        The transfer that was chosen, where it need not be the best by the metric: its are the
+        score and the gain, less what choosing the best costs.
     transfers : sequence of str, optional
         The candidates that were chosen from; default: all but the baseline and ``majority``. With
         the baseline among them the score is that of shipping whatever is best.
@@ -92,6 +96,8 @@ def corrected(
     """
     check_options(n_boot, level, margin)
     names = _transfers(candidates, baseline, transfers)
+    if chosen is not None and chosen not in names:
+        raise UnknownNameError("transfer", chosen, names)
     pool = {name: candidates[name] for name in names}
     functions = [compiled(metric, truth, one) for one in pool.values()]
     against = compiled(metric, truth, candidates[baseline])
@@ -99,6 +105,7 @@ def corrected(
     rests = basis(metric, truth, groups, out_of_fold=True)
     once = np.ones((len(truth), 1))
     best = int(_pick(sign * _all(functions, once), smooth)[0])
+    own = best if chosen is None else names.index(chosen)
     lost, scores, gains = [], [], []
     for weights in resamples(rests.drawn, n_boot, seed):
         inside, left = _all(functions, weights), (weights == 0).astype(np.float64)
@@ -107,9 +114,9 @@ def corrected(
         # what choosing on other items costs, against the winner of all items on the same ones: a
         # metric that is lower on fewer items (macro F1) is lower for both
         lost.append(outside[picked, np.arange(len(picked))] - outside[best])
-        scores.append(inside[best])
-        gains.append(inside[best] - against(weights))
-    plain = float(_all(functions, once)[best, 0])
+        scores.append(inside[own])
+        gains.append(inside[own] - against(weights))
+    plain = float(_all(functions, once)[own, 0])
     reference = float(against(once)[0])
     estimate = plain + _known_mean(np.concatenate(lost))
     se = rests.standard_error(np.concatenate(scores))
@@ -120,7 +127,7 @@ def corrected(
         rests.standard_error(np.concatenate(gains)),
         rests,
         level,
-        differing=discordant(metric, truth, pool[names[best]], candidates[baseline], rests.drawn),
+        differing=discordant(metric, truth, pool[names[own]], candidates[baseline], rests.drawn),
         reference=reference,
         margin=margin,
         name=baseline,

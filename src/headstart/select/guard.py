@@ -2,8 +2,8 @@
 
 The best of many transfers is ahead of scratch by luck alone, most of the time: of 20 that are all
 two points worse, one looks better in four races of five. So the guard looks at the lead that is
-left when the optimism of choosing is taken off (``corrected``): in such races it then ships one in
-three of ten, and seldom one that is five points worse (``benchmarks/results/statistics.md``).
+left when the optimism of choosing is taken off (``corrected``), and at what is known of other data
+where few items were measured (``benchmarks/results/statistics.md`` shows what it then ships).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from headstart.select.corrected import NOT_TRANSFER, corrected
 OVERRIDE = "--strategy NAME forces transfer"
 KNOWN_ITEMS, KNOWN_LEAD = 30, 0.05
 """What is known of other data, as items that were seen: with few labels, sources lead."""
+TELLING = 100
+"""Items, or groups of them, from which what was measured stands alone."""
 KNOWN = (
     "with few labels transfer usually leads, which counts as "
     f"{KNOWN_ITEMS} items with a lead of {100 * KNOWN_LEAD:.0f} points"
@@ -49,9 +51,9 @@ def guard(
     """Decide whether the chosen transfer or scratch is shipped.
 
     What counts is the lead of the transfer out of fold, on the data that chose, corrected for
-    having been the best of several; a handful of items is weighed against what is known of other
-    data (``weighed``). The estimate decides, not its interval: between two models that may be equal
-    the user loses nothing by the guess. ``veto`` looks at intervals.
+    having been the best of several; fewer than 100 items, or groups of them, are weighed against
+    what is known of other data (``weighed``). The estimate decides, not its interval: between two
+    models that may be equal the user loses nothing by the guess. ``veto`` looks at intervals.
 
     Parameters
     ----------
@@ -92,11 +94,12 @@ def guard(
     left = _corrected_lead(rivals, candidates, truth, metric, baseline, groups, seed)
     lead = ahead if left is None else min(ahead, left)
     size = len(truth) if groups is None else len(np.unique(groups))
-    if weighed(lead, size, margin_scale(metric, other)) > SAME:
+    few = size < TELLING
+    if (weighed(lead, size, margin_scale(metric, other)) if few else lead) > SAME:
         why = f"it beats {baseline} on the data that chose it ({numbers})"
         if lead <= SAME:
             why = f"{_told(size, groups)} cannot tell ({numbers}); {KNOWN}"
-        return Guarded("transfer", Decision(f"ship {choice}", why))
+        return Guarded("transfer", Decision(f"ship {choice}", why, "--strategy scratch"))
     why = f"{choice}, the best transfer, does not beat it ({numbers}): transfer would not help here"
     if ahead > SAME:
         why = (

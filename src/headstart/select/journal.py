@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.core.types import SILENT, IntArray, Reporter
 from headstart.evaluate import Predictions
+from headstart.select.race import Entry
 from headstart.strategies.tuning.checkpoint import Checkpoint
 
 WORTH_KEEPING = 0.5  # seconds that predictions took, below which they are made again
@@ -26,6 +27,8 @@ class Journal:
         None keeps nothing.
     facts : sequence
         What the race belongs to, as JSON can hold: data, seed, version. Another race reads nothing.
+    identity : callable
+        What the weights of a source are known by, from its name.
     resume : bool
         Whether what is there is read.
     reporter : Reporter
@@ -36,15 +39,17 @@ class Journal:
         folder: str | Path | None = None,
         facts: Sequence[Any] = (),
         *,
+        identity: Callable[[str], str] = str,
         resume: bool = False,
         reporter: Reporter = SILENT,
     ) -> None:
         self._folder = None if folder is None else Path(folder)
         self._facts, self._resume, self._reporter = list(facts), resume, reporter
+        self._identity = identity
 
     def predictions(
         self,
-        name: str,
+        entry: Entry,
         train: IntArray,
         test: IntArray,
         make: Callable[[], tuple[Predictions, float]],
@@ -53,15 +58,15 @@ class Journal:
 
         Parameters
         ----------
-        name : str
-            Of the candidate.
+        entry : Entry
+            The candidate.
         train, test : ndarray of int
             The items that it learns from and those that it predicts.
         make : callable
         """
         if self._folder is None:
             return make()
-        place = self._place(name, train, test)
+        place = self._place(entry, train, test)
         found = place.load(self._reporter) if self._resume else None
         if found is not None:
             return _read(*found)
@@ -70,9 +75,10 @@ class Journal:
             place.save(*_written(predictions, seconds))
         return predictions, seconds
 
-    def _place(self, name: str, train: IntArray, test: IntArray) -> Checkpoint:
+    def _place(self, entry: Entry, train: IntArray, test: IntArray) -> Checkpoint:
         assert self._folder is not None
-        digest = sha256(json.dumps([*self._facts, name]).encode())
+        weights = self._identity(entry.source) if entry.source else ""
+        digest = sha256(json.dumps([*self._facts, entry.name, weights]).encode())
         for index in (train, test):
             digest.update(np.asarray(index, dtype=np.int64).tobytes() + b"|")
         return Checkpoint(self._folder, f"race-{digest.hexdigest()[:32]}")

@@ -10,6 +10,7 @@ the user did not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -155,6 +156,7 @@ def learning_curve(
     seed: int = 0,
     wanted: bool | None = None,
     elapsed: float = 0.0,
+    left: float = math.inf,
     seconds: Mapping[str, float] | None = None,
     full: Mapping[str, Predictions] | None = None,
     reporter: Reporter = SILENT,
@@ -176,6 +178,8 @@ def learning_curve(
         Whether the user wants it; by default where it is cheap.
     elapsed : float
         Seconds that the fit took so far.
+    left : float
+        Seconds that are left of the budget, which an unasked curve keeps to.
     seconds : mapping of candidate name to float
         Seconds that one fit took in the race; a candidate that is missing is free.
     full : mapping of candidate name to Predictions
@@ -212,7 +216,7 @@ def learning_curve(
     if not climbs:
         why = f"with {reached:.3g} {_unit(train)} there is a single point"
         return Learned(None, (Decision("no learning curve", why, "label more items"),))
-    limits = [max(most, elapsed / 3) for most in CHEAP[-len(climbs) :]]
+    limits = [min(max(most, elapsed / 3), left) for most in CHEAP[-len(climbs) :]]
     costs = [_cost(climb, (entry, SCRATCH), len(sides), train, seconds or {}) for climb in climbs]
     fitting = [c for c, cost, most in zip(climbs, costs, limits, strict=True) if cost <= most]
     climb = climbs[0] if wanted else next(iter(fitting), None)

@@ -35,12 +35,18 @@ class Plan:
     fallback : Entry
         What is handed back where no transfer is.
     decisions : tuple of Decision
+    blend : bool
+        Whether the user named ``blend``: it is handed back, made of scratch and the best transfer.
+    sources_named : bool
+        Whether the user named the sources: then all of them race.
     """
 
     transfers: tuple[Entry, ...]
     guarded: bool
     decisions: tuple[Decision, ...]
     fallback: Entry = SCRATCH
+    blend: bool = False
+    sources_named: bool = False
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -94,19 +100,8 @@ def plan(
     for name in named:
         if name not in STRATEGIES:
             raise UnknownNameError("strategy", name, STRATEGIES)
-    fit_for = [
-        name
-        for name, spec in STRATEGIES.items()
-        if spec.supports(kind, modality) and not spec.combines
-    ]
+    fit_for = [name for name, spec in STRATEGIES.items() if spec.supports(kind, modality)]
     for name in named:
-        if STRATEGIES[name].combines:
-            raise OptionError(
-                f"{name!r} is not raced: it is made of candidates once they have raced",
-                where="--strategy",
-                allowed=fit_for,
-                hint="leave it out: it takes part wherever scratch and a transfer do",
-            )
         if name not in fit_for:
             raise OptionError(
                 f"the strategy {name!r} cannot be used for {kind} on {modality} data",
@@ -114,8 +109,13 @@ def plan(
                 allowed=fit_for,
             )
     tuned = TUNED_DEFAULTS.get(modality, ())
-    usual = [name for name in fit_for if not STRATEGIES[name].tunes or name in tuned]
-    wanted = [name for name in named or usual if STRATEGIES[name].uses_source]
+    raced = [name for name in fit_for if not STRATEGIES[name].combines]
+    usual = [name for name in raced if not STRATEGIES[name].tunes or name in tuned]
+    blend = any(STRATEGIES[name].combines for name in named)
+    members = [name for name in named if name in raced and STRATEGIES[name].uses_source]
+    if blend and not members:  # of what needs no tuning
+        members = [name for name in raced if STRATEGIES[name].input == "features"]
+    wanted = members if named else [name for name in usual if STRATEGIES[name].uses_source]
     decisions: list[Decision] = []
     if named and not wanted:
         if source is not None:
@@ -144,7 +144,7 @@ def plan(
                 "add --strategy scratch, or name none, and the guard decides",
             )
         )
-    return Plan(transfers, guarded, tuple(decisions))
+    return Plan(transfers, guarded, tuple(decisions), blend=blend, sources_named=source is not None)
 
 
 def _listed(names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
             )
         )
         return []
-    here = source_room.search(modality=modality, licence="permissive", installed=True)
+    here = source_room.search(modality=modality, installed=True)
     others = [card.name for card in here if card.name != default]
     also = f"; {', '.join(others)} {_are(others)} installed and looked at, too" if others else ""
     decisions.append(

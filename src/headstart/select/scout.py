@@ -27,15 +27,20 @@ LOOK = "probe"
 """The strategy that they are looked at with."""
 FEW = 24
 """Items that tell how long encoding takes."""
-SLACK = 3.0
-"""How much too long it may look by them."""
 BEHIND = 0.9
 """Confidence of the interval that must lie below zero for a source to be left out."""
 
 Encode = Callable[[str, IntArray, Reporter], FloatArray]
 
 
-def scout(contest: Contest, plan: Plan, encode: Encode, *, n_judge: int = 0) -> list[str]:
+def scout(
+    contest: Contest,
+    plan: Plan,
+    encode: Encode,
+    timed: Callable[[str, IntArray], object],
+    *,
+    n_judge: int = 0,
+) -> list[str]:
     """Return which sources race beside the first: at most half, best first, if there is time.
 
     Parameters
@@ -46,11 +51,16 @@ def scout(contest: Contest, plan: Plan, encode: Encode, *, n_judge: int = 0) -> 
         The features of its first source lie in the contest's field.
     encode : callable
         ``encode(source, places, reporter)`` returns the features of the items at places.
+    timed : callable
+        ``timed(source, places)`` encodes items although they may be cached, to see how long it
+        takes: what was cached by an earlier run must not change what is chosen.
     n_judge : int
         Items that are encoded beside the training items when a source goes on.
     """
     others = list(plan.sources[1:])
-    if not others or not contest.folds:
+    if not contest.folds:  # nothing tells them apart
+        return []
+    if plan.sources_named or not others:
         return others
     first = plan.sources[0]
     field = contest.field
@@ -59,22 +69,24 @@ def scout(contest: Contest, plan: Plan, encode: Encode, *, n_judge: int = 0) -> 
     looks: dict[str | None, Any] = {first: field.inputs[first][places]}
     seconds: dict[str, float] = {}
     for name in others:
-        encode(name, places[:1], contest.reporter)  # the first one loads what is needed
-        started, few = contest.clock.passed, places[:FEW]
-        encode(name, few, contest.reporter)
-        each = (contest.clock.passed - started) / len(few)
-        # so few items take longer each than many do: only what is far too long is seen by them
-        if not _affordable(contest, plan, name, each * total, slack=SLACK):
-            continue
+        few = places[:FEW]
+        timed(name, few)  # the first time loads what is needed
         started = contest.clock.passed
+        timed(name, few)
+        seconds[name] = (contest.clock.passed - started) / len(few) * total
+        if not _affordable(contest, plan, name, seconds[name]):
+            continue
         try:
             looks[name] = encode(name, places, contest.until_late())
         except OutOfTimeError as error:
             _leave_out(contest, plan, name, str(error.what), f"--source {name}")
-        more = len(places) - len(few)
-        seconds[name] = (contest.clock.passed - started) / more * total if more > FEW else 0.0
     kept = _halved(contest, plan, places, looks) if len(looks) > 1 else []
-    return [name for name in kept if _affordable(contest, plan, name, seconds[name])]
+    promised, found = 0.0, []
+    for name in kept:
+        if _affordable(contest, plan, name, promised + seconds[name]):
+            promised += seconds[name]
+            found.append(name)
+    return found
 
 
 def _halved(
@@ -116,19 +128,16 @@ def _halved(
     return kept
 
 
-def _affordable(
-    contest: Contest, plan: Plan, name: str, seconds: float, slack: float = 1.0
-) -> bool:
+def _affordable(contest: Contest, plan: Plan, name: str, seconds: float) -> bool:
     """Say whether there is time to encode all items with a source."""
-    if seconds <= slack * contest.left or contest.rules.named:
+    if seconds <= contest.left or contest.rules.named:
         return True
     minutes = gate.round_up(1.2 * seconds + contest.clock.passed + contest.spare)
     _leave_out(
         contest,
         plan,
         name,
-        f"encoding all items would take about {spoken(seconds)} more, and there are "
-        f"{spoken(contest.left)}",
+        f"encoding all items would take about {spoken(seconds)} more, and {contest.time_left()}",
         f"--budget {minutes}m",
     )
     return False
