@@ -211,9 +211,7 @@ def fit(
         metric=rules.metric,
         seed=seed,
         wanted=curve,
-        elapsed=time.perf_counter() - started,
         left=clock.left,
-        seconds=select.seconds_per_fit(board.outcomes, folds),
         full=found if judge else select.known_by(board),
         reporter=reporter,
     )

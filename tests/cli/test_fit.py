@@ -32,7 +32,7 @@ def test_json_is_one_object_with_the_promised_keys(topics):
     assert found["task"]["modality"] == "text"
     assert found["task"]["n"] == 24
     assert found["task"]["classes"] == ["animal", "food", "vehicle"]
-    assert set(found["chosen"]) == {"source", "strategy"}
+    assert set(found["chosen"]) == {"source", "strategy", "member"}
     assert {"metric", "estimate", "low", "high"} <= set(found["score"])
     assert set(found["baselines"]) == {"majority", "scratch"}
     for baseline in found["baselines"].values():
@@ -43,6 +43,9 @@ def test_json_is_one_object_with_the_promised_keys(topics):
     for candidate in found["candidates"]:
         keys = {"source", "strategy", "estimate", "low", "high", "seconds", "status"}
         assert keys <= set(candidate)
+        if candidate["status"] == "left out":
+            assert candidate["estimate"] is None
+            continue
         assert candidate["low"] <= candidate["estimate"] <= candidate["high"]
     assert [one["status"] for one in found["candidates"]].count("chosen") == 1
     assert all(point["n_per_class"] > 0 for point in found["curve"])

@@ -10,17 +10,17 @@ from headstart import data
 from headstart.core.errors import OptionError
 from headstart.core.types import Task
 from headstart.evaluate import label_multiplier
+from headstart.select import learning
 from headstart.select.learning import (
     Judges,
     Ladder,
     ladders,
     learning_curve,
-    seconds_per_fit,
     stand_in,
     subsample,
 )
 from headstart.select.plan import MAJORITY, SCRATCH
-from headstart.select.race import Entry, Field, Outcome, fit_one, predict_one
+from headstart.select.race import Entry, Field, fit_one, predict_one
 
 PROBE = Entry("probe", "src")
 
@@ -161,13 +161,6 @@ def test_a_costly_strategy_has_a_stand_in():
         assert name in decisions[0].why
 
 
-def test_seconds_of_a_fit():
-    folds = [(np.arange(4), np.arange(4, 8)), (np.arange(4, 8), np.arange(4))]
-    whole = Outcome(PROBE, None, 6.0)
-    half = Outcome(SCRATCH, None, 6.0, rows=np.arange(4))
-    assert seconds_per_fit([whole, half], folds) == {"src + probe": 3.0, "scratch": 6.0}
-
-
 # ---------------------------------------------------------------------------------- curves
 
 
@@ -218,27 +211,19 @@ def test_numbers_have_a_curve(quick):
     task = task_of(values, kind="regression")
     field = Field({None: task.items, "src": features}, values, (), "regression", "text", 0)
     folds = data.split(task, n_splits=3, seed=0)
-    learned = learning_curve(PROBE, field, task, Judges(folds), metric="rmse")
+    learned = learning_curve(PROBE, field, task, Judges(folds), metric="rmse", wanted=True)
     assert learned.curve.unit == "labels"
     assert learned.curve.n.tolist() == [8, 16, 32, 40]
     assert learned.curve.points[-1].gain.estimate > 0
 
 
-def test_what_the_clock_says_decides_only_where_the_user_did_not(quick):
+def test_what_typically_takes_long_decides_only_where_the_user_did_not(quick, monkeypatch):
     task, field = topics(10)
     judges = Judges(data.split(task, n_splits=3, seed=0))
 
-    def learned(wanted, seconds, elapsed=0.0):
-        return learning_curve(
-            PROBE,
-            field,
-            task,
-            judges,
-            metric="accuracy",
-            wanted=wanted,
-            seconds={"scratch": seconds},
-            elapsed=elapsed,
-        )
+    def learned(wanted, seconds, **given):
+        monkeypatch.setitem(learning.TYPICAL, "text", (seconds, 0.0))
+        return learning_curve(PROBE, field, task, judges, metric="accuracy", wanted=wanted, **given)
 
     def repeats(learned):
         return [len(point.repeats) for point in learned.curve.points]
@@ -249,8 +234,8 @@ def test_what_the_clock_says_decides_only_where_the_user_did_not(quick):
     slow = learned(None, 1000.0)
     assert slow.curve is None
     assert "--curve measures it" in str(slow.decisions[0])
-    assert learned(None, 1000.0, elapsed=1e6).curve is not None
-    assert len(learned(True, 1000.0).curve.points) == 4
+    assert learned(None, 0.1, left=-1.0).curve is None
+    assert len(learned(True, 1000.0, left=-1.0).curve.points) == 4
     assert (learned(False, 0.0).curve, learned(False, 0.0).decisions) == (None, ())
 
 

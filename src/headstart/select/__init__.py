@@ -12,7 +12,7 @@ from headstart.select.gate import enough_labels, seconds_of, tuners
 from headstart.select.guard import Guarded, guard, rescue, veto
 from headstart.select.journal import Journal
 from headstart.select.label_next import Advice, advice, label_next
-from headstart.select.learning import Judges, Learned, known_by, learning_curve, seconds_per_fit
+from headstart.select.learning import Judges, Learned, known_by, learning_curve
 from headstart.select.plan import BASELINES, MAJORITY, SCRATCH, Plan, plan
 from headstart.select.race import (
     Entry,
@@ -82,7 +82,6 @@ __all__ = [
     "sample",
     "scout",
     "seconds_of",
-    "seconds_per_fit",
     "tuners",
     "veto",
     "why_scratch",

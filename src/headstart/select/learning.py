@@ -4,8 +4,7 @@ Subsamples are nested: within a repeat, four labels a class are the two of befor
 they are when somebody goes on labelling. The points of a repeat then share their luck, and
 differences between them, which is what a curve is read for, vary less. Repeats are drawn anew.
 Class shares are those of the whole. How often a point is repeated depends on its place on the
-ladder alone, never on the clock; the clock decides which ladder is climbed, if any, and only where
-the user did not.
+ladder alone, never on the clock. Unasked, a ladder is climbed that typically takes little time.
 """
 
 from __future__ import annotations
@@ -18,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.core.errors import OptionError
-from headstart.core.types import SILENT, AnyArray, Decision, IntArray, Reporter, Task, subset
+from headstart.core.types import (
+    SILENT,
+    AnyArray,
+    Decision,
+    IntArray,
+    Modality,
+    Reporter,
+    Task,
+    subset,
+)
 from headstart.evaluate import Curve, Predictions, Run, assemble, curve_of
 from headstart.select.plan import FEW_LABELS_DEFAULT, MAJORITY, SCRATCH
 from headstart.select.race import FAILURES, Entry, Field, fit_one, input_of, predict_one
@@ -28,9 +36,15 @@ if TYPE_CHECKING:
     from headstart.select.board import Board
 
 CHEAP = (5.0, 15.0, 30.0)
-"""Seconds that the most thorough, the shorter and the coarsest ladder may take unasked.
+"""Seconds that the most thorough, the shorter and the coarsest ladder may take unasked."""
+TYPICAL: dict[Modality, tuple[float, float]] = {
+    "text": (0.2, 0.003),
+    "image": (8.0, 0.01),
+    "table": (2.0, 0.001),
+}
+"""Seconds that learning from scratch typically takes: at least, and for each labelled item more.
 
-A third of what the fit took so far, where that is more.
+Not measured, so that the same data give the same curve on a fast machine and on a busy one.
 """
 FIRST_NUMBERS = 8
 """Labels that a curve of a regression starts at."""
@@ -155,9 +169,7 @@ def learning_curve(
     metric: str,
     seed: int = 0,
     wanted: bool | None = None,
-    elapsed: float = 0.0,
     left: float = math.inf,
-    seconds: Mapping[str, float] | None = None,
     full: Mapping[str, Predictions] | None = None,
     reporter: Reporter = SILENT,
 ) -> Learned:
@@ -176,12 +188,8 @@ def learning_curve(
     seed : int
     wanted : bool, optional
         Whether the user wants it; by default where it is cheap.
-    elapsed : float
-        Seconds that the fit took so far.
     left : float
         Seconds that are left of the budget, which an unasked curve keeps to.
-    seconds : mapping of candidate name to float
-        Seconds that one fit took in the race; a candidate that is missing is free.
     full : mapping of candidate name to Predictions
         What is known already: predictions for the judging items by models that learnt from all
         there is. Whatever else is needed is fitted.
@@ -216,8 +224,8 @@ def learning_curve(
     if not climbs:
         why = f"with {reached:.3g} {_unit(train)} there is a single point"
         return Learned(None, (Decision("no learning curve", why, "label more items"),))
-    limits = [min(max(most, elapsed / 3), left) for most in CHEAP[-len(climbs) :]]
-    costs = [_cost(climb, (entry, SCRATCH), len(sides), train, seconds or {}) for climb in climbs]
+    limits = [min(most, left) for most in CHEAP[-len(climbs) :]]
+    costs = [_cost(climb, len(sides), train) for climb in climbs]
     fitting = [c for c, cost, most in zip(climbs, costs, limits, strict=True) if cost <= most]
     climb = climbs[0] if wanted else next(iter(fitting), None)
     if climb is None:
@@ -236,25 +244,6 @@ def learning_curve(
         transfer=entry.name,
     )
     return Learned(curve, (*decisions, _told(climb, climbs, train), *walk.decisions()))
-
-
-def seconds_per_fit(
-    outcomes: Sequence[Any], folds: Sequence[tuple[IntArray, IntArray]]
-) -> dict[str, float]:
-    """Return how many seconds one fit of each candidate took in the race.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-    folds : sequence of (train, test) index arrays
-    """
-    held = max(1, sum(len(test) for _, test in folds))
-    found = {}
-    for outcome in outcomes:
-        rows = getattr(outcome, "rows", None)
-        share = 1.0 if rows is None else len(rows) / held
-        found[outcome.entry.name] = outcome.seconds / max(1, round(share * len(folds)))
-    return found
 
 
 def known_by(board: Board) -> dict[str, Predictions]:
@@ -390,26 +379,19 @@ class _Walk:
         return subset(self.field.of(entry), self.judges.folds[number][1])
 
 
-def _cost(
-    climb: Ladder,
-    entries: Sequence[Entry],
-    n_sides: int,
-    train: Task,
-    seconds: Mapping[str, float],
-) -> float:
+def _cost(climb: Ladder, n_sides: int, train: Task) -> float:
     """Return about how many seconds a ladder takes: all points but the last, which is known.
 
-    Linear models take time in proportion to the labels; a network from scratch takes the same
-    number of steps whatever there is to learn from, unless it is hardly anything.
+    Frozen features take little beside learning from scratch. Linear models take time in proportion
+    to the labels; a network takes the same number of steps whatever there is to learn from, unless
+    it is hardly anything.
     """
+    least, each = TYPICAL.get(train.modality, (1.0, 0.01))
     total = 0.0
-    for entry in entries:
-        steady = train.modality == "image" and entry == SCRATCH
-        for n, repeats in climb.steps:
-            share = max(n / climb.full, LITTLE)
-            if steady and n > 1:
-                share = 1.0
-            total += repeats * n_sides * share * seconds.get(entry.name, 0.0)
+    for n, repeats in climb.steps:
+        steady = train.modality == "image" and n > 1
+        share = 1.0 if steady else max(n / climb.full, LITTLE)
+        total += repeats * n_sides * share * (least + each * train.n)
     return total
 
 
