@@ -2,7 +2,7 @@
 
 In the spirit of BiT's HyperRule (Kolesnikov et al., ECCV 2020): rates belong to the strategy and
 the modality, steps and depth follow from how many labels there are. What the rules reach is
-measured in ``benchmarks/results/tuning.json``.
+measured in ``benchmarks/results/tuning.md``.
 """
 
 from __future__ import annotations
