@@ -133,10 +133,44 @@ def test_no_time_leaves_tuning_out_and_says_so(terminal, source, films, weights,
     assert ran.code == 0, ran.err
     (tuned,) = (one for one in ran.json["candidates"] if one["strategy"] == "lp-ft")
     assert (tuned["status"], tuned["estimate"]) == ("left out", None)
-    assert any("lp-ft left out: it would take" in text for text in ran.json["decisions"])
+    assert any("lp-ft left out: it takes long" in text for text in ran.json["decisions"])
 
 
 def test_a_budget_that_is_none_is_refused(terminal, films, tmp_path):
     ran = terminal("fit", films, "-o", tmp_path / "m", "--budget", "soon")
     assert ran.code == 2
     assert "--budget" in ran.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_stopped_in_the_race_it_says_what_is_kept(
+    terminal, films, source, weights, tmp_path, monkeypatch, number, code
+):
+    from headstart.select import contest, journal
+
+    monkeypatch.setattr(journal, "WORTH_KEEPING", 0.0)
+    real, seen = contest.held_out, []
+
+    def stopping(entry, *rest):
+        seen.append(entry)
+        if len(seen) == 7:
+            signal.raise_signal(number)
+        return real(entry, *rest)
+
+    command = ("fit", films, "-o", tmp_path / "m", "--source", source, "--strategy", "probe")
+    with monkeypatch.context() as patch:
+        patch.setattr(contest, "held_out", stopping)
+        ran = terminal(*command, "--json")
+    assert ran.code == code, ran.err
+    assert f"what was done is kept: {tmp_path / 'm.checkpoints'}" in ran.err
+    assert "--resume goes on from there" in ran.err
+    done = len(list((tmp_path / "m.checkpoints").glob("race-*.safetensors")))
+    assert done == 6
+    seen.clear()
+    monkeypatch.setattr(contest, "held_out", lambda *given: seen.append(given) or real(*given))
+    again = terminal(*command, "--json", "--resume")
+    assert again.code == 0, again.err
+    assert len(seen) == 15 - done
+    whole = terminal("fit", films, "-o", tmp_path / "w", *command[4:], "--json")
+    for key in ("score", "gain", "chosen", "baselines"):
+        assert again.json[key] == whole.json[key]

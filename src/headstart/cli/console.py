@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -197,7 +198,7 @@ def _stopped(cause: Interrupted | None) -> int:
         sys.stderr.write("interrupted; what was computed is cached, run the same command again\n")
         return INTERRUPTED
     if cause.checkpoint:
-        sys.stderr.write(f"a checkpoint was written: {cause.checkpoint}\n")
+        sys.stderr.write(f"what was done is kept: {cause.checkpoint}\n")
         sys.stderr.write("stopped; the same command with --resume goes on from there\n")
     else:
         sys.stderr.write("stopped; what was computed is cached, run the same command again\n")
@@ -205,10 +206,11 @@ def _stopped(cause: Interrupted | None) -> int:
 
 
 @contextlib.contextmanager
-def stopping_in_order() -> Iterator[None]:
+def stopping_in_order(kept: Path) -> Iterator[None]:
     """Let SIGTERM end what is run as Ctrl-C does, with an exit code of its own.
 
-    While a source is tuned, the training loop notes the signal itself, to write a checkpoint.
+    While a source is tuned, the training loop notes the signal itself, to write a checkpoint. What
+    else was kept until then lies in the folder ``kept``.
     """
 
     def stop(number: int, frame: object) -> None:
@@ -218,8 +220,11 @@ def stopping_in_order() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop) if in_main else None
     try:
         yield
-    except Interrupted as error:
-        raise Stopped(error) from error
+    except KeyboardInterrupt as error:
+        cause = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        if not cause.checkpoint and any(kept.glob("*.safetensors")):
+            cause = Interrupted(cause.number, str(kept))
+        raise Stopped(cause) from error
     finally:
         if in_main:
             signal.signal(signal.SIGTERM, before)

@@ -72,7 +72,7 @@ def fit(
         bundle.check_target(output)
         _check_writable(output)
         checkpoints = output.with_name(f"{output.name}.checkpoints")
-        with stopping_in_order():
+        with stopping_in_order(checkpoints):
             result = transfer.fit(
                 data,
                 label=label,
