@@ -226,8 +226,10 @@ class Tuned(BaseEstimator):
         """
         if self.checkpoint is None:
             return self._session(X, y).seconds()
+        names = json.dumps([str(self.source), len(X), np.asarray(y).tolist()], default=str)
+        key = blake2b(names.encode(), digest_size=8).hexdigest()
         return remembered(
-            Path(self.checkpoint) / f"{self.strategy}.seconds.json",
+            Path(self.checkpoint) / f"{self.strategy}-{key}.seconds.json",
             [str(self.source), len(X)],
             lambda: self._session(X, y).seconds(),
             resume=self.resume,
