@@ -233,7 +233,14 @@ def test_a_blend_is_made_of_what_raced_and_not_raced() -> None:
     plan = select.plan("text", "classification", source="minilm")
     assert "probe" in {entry.strategy for entry in plan.entries}
     assert "blend" not in {entry.strategy for entry in plan.entries}
-    for name in ("blend", ["probe", "blend"]):
-        with pytest.raises(OptionError, match="is not raced") as caught:
-            select.plan("text", "classification", strategy=name)
-        assert "blend" not in str(caught.value.allowed)
+    for name, members in (
+        ("blend", ("probe", "knn", "prototypes")),
+        (["probe", "blend"], ("probe",)),
+    ):
+        named = select.plan("text", "classification", source="minilm", strategy=name)
+        assert tuple(entry.strategy for entry in named.transfers) == members
+        assert named.blend
+        assert not named.guarded
+    assert not plan.blend
+    with pytest.raises(OptionError, match="cannot be used for classification on table"):
+        select.plan("table", "classification", strategy="blend")
