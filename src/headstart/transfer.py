@@ -81,7 +81,7 @@ def fit(
     metric : str, optional
         One of ``headstart.evaluate.METRICS``.
     budget : str or float, optional
-        Time that all of it may take: ``"90s"``, ``"10m"``, ``"1.5h"`` or seconds; 3 minutes by
+        Time that all of it may take: ``"90s"``, ``"10m"``, ``"1.5h"`` or seconds; 2 minutes by
         default. Scratch and frozen features take what they take; further sources and tuning take
         part as long as there is time, unless they are named with ``strategy``.
     curve : bool, optional

@@ -174,6 +174,18 @@ def test_where_a_part_judges_a_source_is_tuned_once_and_compared_where_it_valida
     assert made.leader() == TUNED
 
 
+def test_of_few_labels_the_fold_that_validates_also_compares(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contest, "valid_part", lambda field, index: index[:35])
+    made, _, _ = contest_of(judged=True)
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, TUNED))
+    _, learnt, valid = made.final(TUNED)
+    assert len(learnt) == N
+    assert learnt[valid].tolist() == made.outcomes[TUNED].rows.tolist() == FOLDS[0][1].tolist()
+
+
 def test_where_none_judges_a_source_is_tuned_for_each_fold(fake: Fake) -> None:
     made, told, _ = contest_of()
     made.run((*BASELINES, PROBE))

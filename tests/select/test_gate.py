@@ -27,7 +27,7 @@ def task_of(each: int, modality: str = "text", kind: str = "classification") -> 
 
 @pytest.mark.parametrize(
     ("given", "seconds"),
-    [(None, 180), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("45", 45), (30, 30), (2.5, 2.5)],
+    [(None, 120), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("45", 45), (30, 30), (2.5, 2.5)],
 )
 def test_lengths_of_time(given, seconds):
     assert select.seconds_of(given) == seconds

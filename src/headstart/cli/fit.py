@@ -43,7 +43,7 @@ def fit(
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option("--budget", metavar="TIME", help="For all of it: 90s, 10m, 1h (3m)."),
+        typer.Option("--budget", metavar="TIME", help="For all of it: 90s, 10m, 1h (2m)."),
     ] = None,
     curve: Annotated[
         bool | None,

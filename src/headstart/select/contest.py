@@ -305,20 +305,20 @@ class Contest:
     def _parts(self) -> tuple[IntArray, IntArray]:
         """Return the items that validate what is tuned once, and those that compare it.
 
-        Both are held out by the first fold, and apart: training stops where it does best on the
-        former. None where no part judges afterwards, or where there are too few to spare any.
+        Both are held out by the first fold, and apart, for training stops where it does best on the
+        former; of few labels, where the fold is needed whole, the same. None where no part judges
+        afterwards, or where there are too few to spare any.
         """
         none = np.zeros(0, dtype=np.int64)
         wanted = len(valid_part(self.field, np.arange(len(self.field.labels))))
         if not (self.rules.judged and self.folds and wanted):
             return none, none
         held = self.folds[0][1]
+        parts = round(len(held) / wanted)
+        if parts < 2:
+            return held, held
         try:
-            folds = split(
-                part_of(self.field, held),
-                n_splits=max(2, round(len(held) / wanted)),
-                seed=self.field.seed,
-            )
+            folds = split(part_of(self.field, held), n_splits=parts, seed=self.field.seed)
         except DataError:  # too few groups to part them
             return none, none
         return held[folds[0][1]], held[folds[1][1]]
@@ -367,7 +367,8 @@ class Contest:
     def _tune_once(self, entry: Entry, valid: IntArray, compared: IntArray) -> None:
         """Tune on all items but those that compare it with the others."""
         field, started = self.field.told(Once(self.until_late())), time.perf_counter()
-        learnt = np.setdiff1d(np.arange(len(field.labels)), compared)
+        kept = np.setdiff1d(compared, valid)
+        learnt = np.setdiff1d(np.arange(len(field.labels)), kept)
         try:
             model = fit_one(entry, field, learnt, valid=np.searchsorted(learnt, valid))
             found = predict_one(model, subset(field.of(entry), compared), field.classes)

@@ -46,7 +46,7 @@ FEWEST_NUMBERS = 200
 """Labels below which a source is not tuned to predict numbers."""
 ONE_FOLD, TWO_FOLDS = 500, 100
 """Training items from which one, or two, folds are enough for what is dear, where a part judges."""
-DEFAULT_BUDGET = 180.0
+DEFAULT_BUDGET = 120.0
 """Seconds that a fit may take where the user names none."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -57,7 +57,7 @@ def seconds_of(budget: str | float | None) -> float:
     Parameters
     ----------
     budget : str, float or None
-        As ``90s``, ``10m``, ``1.5h``, or a number of seconds; None: 3 minutes.
+        As ``90s``, ``10m``, ``1.5h``, or a number of seconds; None: 2 minutes.
 
     Raises
     ------
