@@ -131,7 +131,7 @@ def test_to_json_is_plain_and_complete(result):
     found = result.to_json()
     assert found["gain"]["estimate"] == 0.2
     assert found["baselines"]["scratch"]["estimate"] == 0.7
-    assert found["chosen"] == {"source": "minilm", "strategy": "probe"}
+    assert found["chosen"] == {"source": "minilm", "strategy": "probe", "member": None}
     failed = found["candidates"][2]
     assert math.isnan(failed["estimate"])
     assert failed["reason"] == "too few"

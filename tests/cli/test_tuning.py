@@ -158,9 +158,14 @@ def test_stopped_in_the_race_it_says_what_is_kept(
         return real(entry, *rest)
 
     command = ("fit", films, "-o", tmp_path / "m", "--source", source, "--strategy", "probe")
-    with monkeypatch.context() as patch:
-        patch.setattr(contest, "held_out", stopping)
-        ran = terminal(*command, "--json")
+    # a shell's background job is born deaf to Ctrl-C
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(contest, "held_out", stopping)
+            ran = terminal(*command, "--json")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ran.code == code, ran.err
     assert f"what was done is kept: {tmp_path / 'm.checkpoints'}" in ran.err
     assert "--resume goes on from there" in ran.err
