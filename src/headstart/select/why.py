@@ -76,8 +76,9 @@ def _overtaken(curve: Curve | None) -> str:
     if not ahead:
         return ""
     last, now = ahead[-1], curve.points[-1]
+    unit = curve.unit.replace("labels", "label") if last.n == 1 else curve.unit
     return (
-        f"Why: there are labels enough. With {last.n:g} {curve.unit} transfer was ahead "
+        f"Why: there are labels enough. With {last.n:g} {unit} transfer was ahead "
         f"({last.gain.estimate:+.3f} {curve.metric}), with {now.n:g} it is not "
         f"({now.gain.estimate:+.3f})."
     )
