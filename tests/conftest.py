@@ -12,12 +12,22 @@ os.environ["COLUMNS"] = "160"  # what is printed does not wrap, whatever started
 INSTALLED = Path(os.environ.get("HEADSTART_CACHE") or platformdirs.user_cache_path("headstart"))
 
 
+DEFAULTS = ("efficientnet-lite0", "minilm")
+"""All that tests may find installed: other sources would take part in races, and win some."""
+
+
+def borrowed(root: Path) -> Path:
+    """Make a cache that borrows the weights of the two default sources, and nothing else."""
+    (root / "sources").mkdir(parents=True)
+    for name in DEFAULTS:
+        (root / "sources" / name).symlink_to(INSTALLED / "sources" / name, target_is_directory=True)
+    return root
+
+
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """A fresh cache in which the two default sources are installed; nothing may be fetched."""
-    root = tmp_path / "cache"
-    root.mkdir()
-    (root / "sources").symlink_to(INSTALLED / "sources", target_is_directory=True)
+    root = borrowed(tmp_path / "cache")
     monkeypatch.setenv("HEADSTART_CACHE", str(root))
     monkeypatch.setenv("HEADSTART_OFFLINE", "1")
     return root

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests import samples
-from tests.conftest import INSTALLED
+from tests.conftest import borrowed
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ class Fitted:
 
 def fitted(tmp_path_factory, *arguments: object) -> Fitted:
     place = tmp_path_factory.mktemp("models")
-    root = place / "cache"
-    root.mkdir()
-    (root / "sources").symlink_to(INSTALLED / "sources", target_is_directory=True)
+    root = borrowed(place / "cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(root))
         patch.setenv("HEADSTART_OFFLINE", "1")
