@@ -81,7 +81,7 @@ def _out_of_fold(task: Task, seed: int, reporter: Reporter) -> FloatArray | None
     outcome = select.race([entry], view.field, folds, reporter=reporter)[0]
     if outcome.predictions is None or outcome.predictions.probabilities is None:
         return None
-    held_out = np.concatenate([test for _, test in folds])
+    held_out = select.held_rows(folds)
     probabilities = np.full((task.n, len(task.classes)), np.nan)
     probabilities[held_out] = outcome.predictions.probabilities
     return None if np.isnan(probabilities).any() else probabilities

@@ -392,7 +392,7 @@ def _measure(
         metric=metric,
         modality=part.modality,
         kind=part.kind,
-        groups=None if len(np.unique(part.groups)) == part.n else part.groups,
+        groups=select.groups_of(part),
         seed=seed,
         reporter=reporter,
     )

@@ -160,9 +160,8 @@ def fit(
     journal = select.Journal(
         checkpoint, facts, identity=view.identity, resume=resume, reporter=reporter
     )
-    groups = select.groups_of(train)
     contest = select.Contest(
-        view.field, folds, rules, groups=groups, clock=clock, journal=journal, reporter=reporter
+        view.field, folds, rules, clock=clock, journal=journal, reporter=reporter
     )
     contest.run((*select.BASELINES, *(plan.frozen(plan.sources[0]) if plan.sources else ())))
     for name in select.scout(contest, plan, view.look, view.timed, n_judge=judge.n if judge else 0):
@@ -201,8 +200,6 @@ def fit(
     shipped = _ship(plan, pick, judged, log, apart=judge is not None)
 
     # Learn from fewer labels, to say what more would bring; and look at the labels themselves.
-    if pick.best is not None and pick.best.source not in view.inputs:
-        view.encode(str(pick.best.source))
     learned = select.learning_curve(
         pick.best,
         view.field,

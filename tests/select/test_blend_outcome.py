@@ -12,7 +12,8 @@ from headstart.core.errors import DataError, OptionError
 from headstart.core.types import Pair, subset
 from headstart.evaluate import Predictions, value
 from headstart.select.blend import blend_entry, blend_outcome, blended, pair_of
-from headstart.select.race import Entry, Field, Outcome, fit_one, predict_one, race
+from headstart.select.heat import race
+from headstart.select.race import Entry, Field, Outcome, fit_one, predict_one
 from headstart.strategies.pooling import learn_shares, learn_weights, mixed, pooled
 
 CLASSES = ("a", "b", "c")

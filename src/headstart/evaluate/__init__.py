@@ -18,7 +18,7 @@ from headstart.evaluate.intervals import gain, score, verdict
 from headstart.evaluate.metrics import METRICS, Metric, default_metric, find_metric
 from headstart.evaluate.power import labels_to_settle, power_of
 from headstart.evaluate.power_law import Forecast, PowerLaw, forecast, limit_gain, power_law
-from headstart.evaluate.predictions import Predictions, assemble
+from headstart.evaluate.predictions import Predictions, assemble, joined
 from headstart.evaluate.repeated import repeated_gain, repeated_score
 from headstart.evaluate.runs import gain_over_runs, score_over_runs
 
@@ -43,6 +43,7 @@ __all__ = [
     "forecast",
     "gain",
     "gain_over_runs",
+    "joined",
     "jumpstart",
     "label_multiplier",
     "labels_to_settle",

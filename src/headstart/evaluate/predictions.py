@@ -64,6 +64,13 @@ class Predictions:
         return Predictions(self.labels[rows], probabilities, self.classes)
 
 
+def joined(pieces: Sequence[Predictions]) -> Predictions:
+    """Put out-of-fold pieces one after another; see ``assemble``."""
+    n = sum(map(len, pieces))
+    places = np.split(np.arange(n), np.cumsum([len(piece) for piece in pieces])[:-1])
+    return assemble(n, zip(places, pieces, strict=True))
+
+
 def assemble(n: int, pieces: Iterable[tuple[Sequence[int] | IntArray, Predictions]]) -> Predictions:
     """Put out-of-fold pieces together into the predictions of all n items.
 

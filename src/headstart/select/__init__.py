@@ -10,6 +10,7 @@ from headstart.select.contest import Contest, Rules
 from headstart.select.corrected import Corrected, corrected
 from headstart.select.gate import enough_labels, seconds_of, tuners
 from headstart.select.guard import Guarded, guard, rescue, veto
+from headstart.select.heat import race
 from headstart.select.journal import Journal
 from headstart.select.label_next import Advice, advice, label_next
 from headstart.select.learning import Judges, Learned, known_by, learning_curve
@@ -20,9 +21,9 @@ from headstart.select.race import (
     Once,
     Outcome,
     fit_one,
+    held_rows,
     input_of,
     predict_one,
-    race,
 )
 from headstart.select.rank import Contender, Ranked, Ranks, rank
 from headstart.select.sample import sample
@@ -65,6 +66,7 @@ __all__ = [
     "groups_of",
     "guard",
     "h_score",
+    "held_rows",
     "input_of",
     "judge",
     "known_by",

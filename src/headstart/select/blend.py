@@ -7,7 +7,7 @@ weights that pool the rows of a fold are learnt on the rows of the other folds a
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,11 @@ from headstart import strategies
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, FloatArray, IntArray, Modality, Pair
 from headstart.evaluate import Predictions
-from headstart.select.race import Entry, Outcome, input_of
+from headstart.select.measured import rows_of
+from headstart.select.race import Entry, Folds, Outcome, held_rows, input_of
 
 PARTS = 5
 """Parts of the rows of a single fold, where there is no other fold to learn weights on."""
-
-Folds = Sequence[tuple[IntArray, IntArray]]
 
 
 def blend_entry(transfer: Entry) -> Entry:
@@ -89,7 +88,7 @@ def blend_outcome(
     for part in np.unique(parts):
         weights[parts == part] = rows.learn(parts != part)
     predictions = rows.pool(weights)
-    every = np.array_equal(rows.places, _places(None, folds))
+    every = np.array_equal(rows.places, held_rows(folds))
     seconds = time.perf_counter() - started
     return Outcome(entry, predictions, seconds, rows=None if every else rows.places)
 
@@ -148,16 +147,9 @@ def _lacking(scratch: Outcome, transfer: Outcome, folds: Folds) -> str:
             return f"{outcome.entry.name} failed: {outcome.failure}"
         if outcome.predictions is None or not len(outcome.predictions):
             return f"there are no out-of-fold predictions of {outcome.entry.name}"
-    if not np.isin(_places(scratch.rows, folds), _places(transfer.rows, folds)).any():
+    if not np.isin(rows_of(scratch, folds), rows_of(transfer, folds)).any():
         return f"no item has out-of-fold predictions of scratch and of {transfer.entry.name}"
     return ""
-
-
-def _places(rows: IntArray | None, folds: Folds) -> IntArray:
-    """Return the places among the training items of the rows of an outcome."""
-    if rows is not None:
-        return rows
-    return np.concatenate([test for _, test in folds])
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +189,7 @@ class _Rows:
                 got=one.classes,
                 allowed=other.classes,
             )
-        mine, theirs = _places(scratch.rows, folds), _places(transfer.rows, folds)
+        mine, theirs = rows_of(scratch, folds), rows_of(transfer, folds)
         place = {int(item): row for row, item in enumerate(mine)}
         kept = np.array([row for row, i in enumerate(theirs) if int(i) in place], dtype=np.int64)
         places = theirs[kept]

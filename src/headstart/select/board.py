@@ -22,9 +22,9 @@ from headstart.evaluate import Predictions
 from headstart.select.choose import SAME, choose
 from headstart.select.corrected import corrected
 from headstart.select.guard import guard
-from headstart.select.measured import Judge, Measured, measured_of
+from headstart.select.measured import Judge, Measured, measured_of, runners_of, telling
 from headstart.select.plan import MAJORITY, SCRATCH, Plan
-from headstart.select.race import Entry, Outcome
+from headstart.select.race import Entry, Folds, Outcome, held_rows
 
 FORCE = "--strategy and --source force another"
 WITHOUT = "--strategy NAME takes one without scratch in it"
@@ -59,7 +59,7 @@ class Judged:
 
 def groups_of(task: Task) -> IntArray | None:
     """Return the groups, or None where every item stands for itself."""
-    return None if len(np.unique(task.groups)) == task.n else task.groups
+    return telling(task.groups)
 
 
 class Board:
@@ -80,18 +80,18 @@ class Board:
         self,
         outcomes: Sequence[Outcome],
         train: Task,
-        folds: Sequence[tuple[IntArray, IntArray]],
+        folds: Folds,
         metric: str,
         seed: int,
     ) -> None:
-        held_out = [test for _, test in folds]
-        self.rows = np.concatenate(held_out) if held_out else np.zeros(0, dtype=np.int64)
+        self.rows = held_rows(folds)
         assert train.labels is not None
         self.outcomes = outcomes
         self.labels: AnyArray = train.labels
         self.groups = groups_of(train)
         self.metric, self.seed = metric, seed
         self.judge = Judge(train.labels, self.groups, metric, seed)
+        self.runners = runners_of(outcomes, folds) if len(self.rows) else {}
         self.measured: dict[str, Measured] = {
             outcome.entry.name: measured_of(outcome, folds)
             for outcome in outcomes
@@ -100,7 +100,7 @@ class Board:
 
     def pick(self, plan: Plan) -> Pick:
         """Return the best transfer candidate and whether the guard advises to ship it."""
-        runners = self._runners()
+        runners = self.runners
         if not plan.transfers:
             return Pick(None, False)
         if not runners and not len(self.rows):
@@ -201,7 +201,7 @@ class Board:
         by = f"{len(self.rows):,} out-of-fold predictions, corrected for having chosen on them"
         if best is None:
             return Judged(scores, no_gain(len(self.rows), self.metric), by)
-        raced = {e: one for e, one in self._runners().items() if not e.member or e == best}
+        raced = {e: one for e, one in self.runners.items() if not e.member or e == best}
         runners = {entry.name: one.on(self.rows) for entry, one in raced.items()}
         honest = corrected(
             {SCRATCH.name: self.measured[SCRATCH.name].on(self.rows), **runners},
@@ -239,16 +239,6 @@ class Board:
             seed=self.seed,
             out_of_fold=True,
         )
-
-    def _runners(self) -> dict[Entry, Measured]:
-        """Return the transfer candidates that may be chosen."""
-        return {
-            outcome.entry: self.measured[outcome.entry.name]
-            for outcome in self.outcomes
-            if outcome.entry not in (MAJORITY, SCRATCH)
-            and outcome.entry.name in self.measured
-            and not outcome.dropped
-        }
 
 
 def judge(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,15 @@ from headstart.evaluate import METRICS, Predictions
 from headstart.select import gate
 from headstart.select.blend import blend_entry, blend_outcome, blended
 from headstart.select.clock import Clock, Deadline, spoken
-from headstart.select.heat import Heat
+from headstart.select.heat import Heat, late, said
 from headstart.select.journal import Journal
-from headstart.select.measured import Judge, Measured, measured_of
-from headstart.select.plan import MAJORITY, SCRATCH, Plan
+from headstart.select.measured import Judge, Measured, measured_of, runners_of, telling
+from headstart.select.plan import BASELINES, SCRATCH, Plan
 from headstart.select.race import (
     FAILURES,
     Entry,
     Field,
+    Folds,
     Once,
     Outcome,
     fit_one,
@@ -84,8 +86,6 @@ class Contest:
     folds : sequence of (train, test) index arrays
         Empty where nothing can be held out.
     rules : Rules
-    groups : ndarray of shape (n,) or None
-        For the intervals.
     clock : Clock
     journal : Journal, optional
     reporter : Reporter
@@ -102,17 +102,16 @@ class Contest:
     def __init__(
         self,
         field: Field,
-        folds: Sequence[tuple[IntArray, IntArray]],
+        folds: Folds,
         rules: Rules,
         *,
-        groups: IntArray | None = None,
         clock: Clock,
         journal: Journal | None = None,
         reporter: Reporter = SILENT,
     ) -> None:
         self.field, self.folds, self.rules, self.clock = field, list(folds), rules, clock
         self.journal, self.reporter = journal or Journal(), reporter
-        self.judge = Judge(field.labels, groups, rules.metric, field.seed)
+        self.judge = Judge(field.labels, telling(field.groups), rules.metric, field.seed)
         self.outcomes: dict[Entry, Outcome] = {}
         self.fitted: dict[Entry, Any] = {}
         self.decisions: list[Decision] = []
@@ -140,30 +139,22 @@ class Contest:
     def _hold_out(self, run: Heat, train: IntArray, test: IntArray) -> None:
         """Fit a candidate without a fold, and predict the fold."""
 
-        def make(entry: Entry = run.entry) -> tuple[Predictions, float]:
-            started = time.perf_counter()
-            found = held_out(entry, self.field, train, test)
-            return found, time.perf_counter() - started
+        def predict(entry: Entry) -> tuple[Predictions, float]:
+            make = partial(self._timed, entry, train, test)
+            return self.journal.predictions(entry, train, test, make)
 
-        try:
-            found, seconds = self.journal.predictions(run.entry, train, test, make)
-        except OutOfTimeError as error:
-            run.dropped = _late(error)
-            return
-        except FAILURES as error:
-            run.failure = f"{type(error).__name__}: {error}"
-            if run.entry != SCRATCH:
-                return
-            # the opponent cannot be missing: where it cannot be trained it can only guess
-            found, seconds = make(MAJORITY)
-        run.pieces.append(found)
-        run.seconds += seconds
+        before = run.seconds
+        run.hold_out(predict)
         if run.entry == SCRATCH:
-            self._scratch_fit = max(self._scratch_fit, seconds)
+            self._scratch_fit = max(self._scratch_fit, run.seconds - before)
+
+    def _timed(self, entry: Entry, train: IntArray, test: IntArray) -> tuple[Predictions, float]:
+        started = time.perf_counter()
+        return held_out(entry, self.field, train, test), time.perf_counter() - started
 
     def _drop(self, runs: Sequence[Heat]) -> None:
         """Drop who is surely behind the best so far; baselines are never dropped."""
-        racing = [run for run in runs if not run.ended and run.entry not in (MAJORITY, SCRATCH)]
+        racing = [run for run in runs if not run.ended and run.entry not in BASELINES]
         if not racing:
             return
         measured = {run.entry: run.measured(self.folds) for run in racing}
@@ -183,13 +174,7 @@ class Contest:
 
     def _measured(self) -> dict[Entry, Measured]:
         """Return what was measured of the transfer candidates that may still win."""
-        return {
-            entry: self.measured(entry)
-            for entry, outcome in self.outcomes.items()
-            if outcome.predictions is not None
-            and not outcome.dropped
-            and entry not in (MAJORITY, SCRATCH)
-        }
+        return runners_of(self.outcomes.values(), self.folds)
 
     def measured(self, entry: Entry) -> Measured:
         """Return what was measured of a candidate that has predictions."""
@@ -214,10 +199,9 @@ class Contest:
             self.reporter.say(f"{name}: {outcome.failure or outcome.dropped}")
         elif outcome.predictions is not None and self.folds:
             one = self.measured(outcome.entry)
-            score = METRICS[self.rules.metric].sign * self.judge.value(one)
+            score = f"{self.rules.metric} {self.judge.score(one):.3f}"
             self.reporter.say(
-                f"{name}: {self.rules.metric} {score:.3f} on {len(one.rows):,} held-out items, "
-                f"{outcome.seconds:.1f} s"
+                f"{name}: {score} on {len(one.rows):,} held-out items, {outcome.seconds:.1f} s"
             )
 
     def final(self, entry: Entry) -> Any:
@@ -272,8 +256,9 @@ class Contest:
 
     def tune(self, plan: Plan) -> None:
         """Let the strategies that tune a source take part, on the source that is best so far."""
-        for entry in self._tunable(plan):
-            valid, compared = self._parts()
+        entries = self._tunable(plan)
+        valid, compared = self._parts()
+        for entry in entries:
             fits = 1 if len(valid) or not self.folds else len(self.folds) + 1
             if self.left < TO_TIME and not self.rules.named:
                 self._no_time(entry)
@@ -328,7 +313,6 @@ class Contest:
         best = self.leader()
         if best is None or not (plan.blend or (plan.guarded and not self.rules.named)):
             return
-        scratch = self.outcomes[SCRATCH]
         common = np.intersect1d(self.measured(SCRATCH).rows, self.measured(best).rows)
         if len(common) < FEWEST_TO_BLEND and not plan.blend:
             n = len(common)
@@ -337,7 +321,7 @@ class Contest:
             return
         self.note(
             blend_outcome(
-                scratch,
+                self.outcomes[SCRATCH],
                 self.outcomes[best],
                 self.field.labels,
                 self.folds,
@@ -372,16 +356,13 @@ class Contest:
         try:
             model = fit_one(entry, field, learnt, valid=np.searchsorted(learnt, valid))
             found = predict_one(model, subset(field.of(entry), compared), field.classes)
+        except OutOfTimeError as error:
+            self.note(Outcome(entry, None, time.perf_counter() - started, dropped=late(error)))
         except FAILURES as error:
-            late = isinstance(error, OutOfTimeError)
-            why = _late(error) if late else f"{type(error).__name__}: {error}"
-            seconds = time.perf_counter() - started
-            self.note(
-                Outcome(entry, None, seconds, "" if late else why, dropped=why if late else "")
-            )
-            return
-        self.fitted[entry] = model
-        self.note(Outcome(entry, found, time.perf_counter() - started, rows=compared))
+            self.note(Outcome(entry, None, time.perf_counter() - started, said(error)))
+        else:
+            self.fitted[entry] = model
+            self.note(Outcome(entry, found, time.perf_counter() - started, rows=compared))
 
     def _tune_folds(self, entry: Entry) -> None:
         """Tune once for each fold, as long as it may still win."""
@@ -397,7 +378,3 @@ class Contest:
         finally:
             self.field = field
         self.note(run.outcome(self.folds))
-
-
-def _late(error: Exception) -> str:
-    return f"not finished: {getattr(error, 'what', error)}"

@@ -44,7 +44,8 @@ class Journal:
         reporter: Reporter = SILENT,
     ) -> None:
         self._folder = None if folder is None else Path(folder)
-        self._facts, self._resume, self._reporter = list(facts), resume, reporter
+        self._facts = sha256(json.dumps(list(facts)).encode()).hexdigest()
+        self._resume, self._reporter = resume, reporter
         self._identity = identity
 
     def predictions(
@@ -78,7 +79,7 @@ class Journal:
     def _place(self, entry: Entry, train: IntArray, test: IntArray) -> Checkpoint:
         assert self._folder is not None
         weights = self._identity(entry.source) if entry.source else ""
-        digest = sha256(json.dumps([*self._facts, entry.name, weights]).encode())
+        digest = sha256(json.dumps([self._facts, entry.name, weights]).encode())
         for index in (train, test):
             digest.update(np.asarray(index, dtype=np.int64).tobytes() + b"|")
         return Checkpoint(self._folder, f"race-{digest.hexdigest()[:32]}")

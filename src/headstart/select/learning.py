@@ -27,9 +27,11 @@ from headstart.core.types import (
     Task,
     subset,
 )
-from headstart.evaluate import Curve, Predictions, Run, assemble, curve_of
+from headstart.evaluate import Curve, Predictions, Run, curve_of, joined
+from headstart.select.heat import said
+from headstart.select.measured import telling
 from headstart.select.plan import FEW_LABELS_DEFAULT, MAJORITY, SCRATCH
-from headstart.select.race import FAILURES, Entry, Field, fit_one, input_of, predict_one
+from headstart.select.race import FAILURES, Entry, Field, fit_one, held_rows, input_of, predict_one
 from headstart.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -99,12 +101,12 @@ class Judges:
         assert labels is not None
         return labels if self.part is not None else labels[self._held_out()]
 
-    def groups(self, train: Task) -> AnyArray:
+    def groups(self, train: Task) -> IntArray:
         """Return the groups of the judging items."""
         return self.part.groups if self.part is not None else train.groups[self._held_out()]
 
     def _held_out(self) -> IntArray:
-        return np.concatenate([test for _, test in self.folds])
+        return held_rows(self.folds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +239,7 @@ def learning_curve(
         metric,
         judges.truth(train),
         runs,
-        groups=_unless_single(judges.groups(train)),
+        groups=telling(judges.groups(train)),
         seed=seed,
         out_of_fold=judges.part is None,
         unit=_unit(train),
@@ -353,13 +355,7 @@ class _Walk:
                 rng = np.random.default_rng([self.seed, repeat, number])
                 index = subsample(self.train, side, n, rng)
             pieces.append(self._piece(entry, index, number))
-        places = np.split(
-            np.arange(sum(len(piece) for piece in pieces)),
-            np.cumsum([len(piece) for piece in pieces])[:-1],
-        )
-        if len(pieces) == 1:
-            return pieces[0]
-        return assemble(sum(map(len, pieces)), zip(places, pieces, strict=True))
+        return pieces[0] if len(pieces) == 1 else joined(pieces)
 
     def _piece(self, entry: Entry, index: IntArray, number: int) -> Predictions:
         try:
@@ -368,7 +364,7 @@ class _Walk:
         except FAILURES as error:
             if entry == MAJORITY:
                 raise
-            self.failed.setdefault(entry.name, f"{type(error).__name__}: {error}")
+            self.failed.setdefault(entry.name, said(error))
             return self._piece(MAJORITY, index, number)
 
     def _asked(self, entry: Entry, number: int) -> Any:
@@ -407,10 +403,6 @@ def _told(climb: Ladder, climbs: Sequence[Ladder], train: Task) -> Decision:
 
 def _unit(train: Task) -> str:
     return "labels" if train.kind == "regression" else "labels a class"
-
-
-def _unless_single(groups: AnyArray) -> AnyArray | None:
-    return None if len(np.unique(groups)) == len(groups) else groups
 
 
 def _time(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy as np
 from headstart.core.types import AnyArray, Gain, IntArray
 from headstart.evaluate import METRICS, Predictions, gain, value
 from headstart.select.choose import SAME, tie_breakers
-from headstart.select.race import Outcome
+from headstart.select.plan import BASELINES
+from headstart.select.race import Entry, Folds, Outcome, held_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +53,13 @@ class Judge:
     metric: str
     seed: int
 
+    def score(self, one: Measured) -> float:
+        """Return the score of a candidate on the items that it has seen."""
+        return value(self.metric, self.truth[one.rows], one.predictions)
+
     def value(self, one: Measured) -> float:
-        """Return the score of a candidate, higher is better, on the items that it has seen."""
-        return METRICS[self.metric].sign * value(self.metric, self.truth[one.rows], one.predictions)
+        """Return the score of a candidate so that higher is better."""
+        return METRICS[self.metric].sign * self.score(one)
 
     def lead(
         self, one: Measured, other: Measured, *, level: float = 0.95, n_boot: int = 1000
@@ -77,22 +82,39 @@ class Judge:
 
     def better(self, one: Measured, other: Measured) -> bool:
         """Say whether one is better than another on their common items; ties go to log loss."""
-        found = self.lead(one, other, n_boot=100)
-        if found is None:
-            return False
-        if abs(found.estimate) > SAME:
-            return found.estimate > 0
         rows = np.intersect1d(one.rows, other.rows)
+        if not len(rows):
+            return False
         pair = {"one": one.on(rows), "other": other.on(rows)}
+        mine, its = (self.value(Measured(rows, found)) for found in pair.values())
+        if abs(mine - its) > SAME:
+            return mine > its
         smooth = tie_breakers(pair, self.truth[rows], self.metric)
         return bool(smooth[0] > smooth[1])
 
 
-def measured_of(outcome: Outcome, folds: Sequence[tuple[IntArray, IntArray]]) -> Measured:
+def rows_of(outcome: Outcome, folds: Folds) -> IntArray:
+    """Return the places among the training items of the rows of an outcome."""
+    return held_rows(folds) if outcome.rows is None else outcome.rows
+
+
+def measured_of(outcome: Outcome, folds: Folds) -> Measured:
     """Return what was measured of a candidate that has predictions."""
     assert outcome.predictions is not None
-    rows = outcome.rows
-    if rows is None:
-        held = [test for _, test in folds]
-        rows = np.concatenate(held) if held else np.zeros(0, dtype=np.int64)
-    return Measured(rows, outcome.predictions)
+    return Measured(rows_of(outcome, folds), outcome.predictions)
+
+
+def runners_of(outcomes: Iterable[Outcome], folds: Folds) -> dict[Entry, Measured]:
+    """Return what was measured of the transfer candidates that may still be chosen."""
+    return {
+        outcome.entry: measured_of(outcome, folds)
+        for outcome in outcomes
+        if outcome.predictions is not None
+        and not outcome.dropped
+        and outcome.entry not in BASELINES
+    }
+
+
+def telling(groups: IntArray | None) -> IntArray | None:
+    """Return groups, or None where every item stands for itself."""
+    return None if groups is None or len(np.unique(groups)) == len(groups) else groups

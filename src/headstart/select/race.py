@@ -1,11 +1,7 @@
-"""The race: every candidate predicts each training item out of fold, on the same folds.
-
-Nothing is chosen here; the predictions are what ``choose``, ``guard`` and ``corrected`` look at.
-"""
+"""What takes part in a race, what all of them share, and one fit of one of them."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,9 +10,9 @@ import numpy as np
 
 from headstart import strategies
 from headstart.core.errors import DataError, HeadstartError
-from headstart.core.types import SILENT, AnyArray, IntArray, Kind, Modality, Reporter, Task, subset
+from headstart.core.types import AnyArray, IntArray, Kind, Modality, Reporter, Task, subset
 from headstart.data import split
-from headstart.evaluate import Predictions, assemble
+from headstart.evaluate import Predictions
 from headstart.strategies.tuning.rules import validation_for
 
 # What a candidate may fail with on some data, and the race goes on without it.
@@ -38,6 +34,16 @@ class Entry:
     def name(self) -> str:
         """``source + strategy``, or the strategy alone."""
         return f"{self.source} + {self.strategy}" if self.source else self.strategy
+
+
+Folds = Sequence[tuple[IntArray, IntArray]]
+"""Places of the items that are learnt from, and of those that are held out, fold by fold."""
+
+
+def held_rows(folds: Folds) -> IntArray:
+    """Return the places of all items that folds hold out, fold after fold."""
+    held = [test for _, test in folds]
+    return np.concatenate(held) if held else np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,51 +236,3 @@ def held_out(entry: Entry, field: Field, train: IntArray, test: IntArray) -> Pre
     """Fit on the items of ``train``, predict those of ``test``."""
     estimator = fit_one(entry, field, train)
     return predict_one(estimator, subset(field.of(entry), test), field.classes)
-
-
-def race(
-    entries: Sequence[Entry],
-    field: Field,
-    folds: Sequence[tuple[IntArray, IntArray]],
-    *,
-    reporter: Reporter = SILENT,
-) -> list[Outcome]:
-    """Return each candidate's out-of-fold predictions, in the order of the folds' test items.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-    field : Field
-    folds : sequence of (train, test) index arrays
-        The same for every candidate, so that comparisons are paired.
-
-    Returns
-    -------
-    list of Outcome
-        Row ``i`` of each predictions object belongs to item ``concatenate(tests)[i]``.
-    """
-    outcomes: list[Outcome] = []
-    for entry in entries:  # loads what it needs before the clock starts
-        strategies.make(entry.strategy, kind=field.kind, modality=field.modality)
-    total = len(entries) * len(folds)
-    sizes = [len(test) for _, test in folds]
-    places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1]) if sizes else []
-    for position, entry in enumerate(entries):
-        started = time.perf_counter()
-        pieces: list[Predictions] = []
-        failure = ""
-        for number, (train, test) in enumerate(folds):
-            try:
-                pieces.append(held_out(entry, field, train, test))
-            except FAILURES as error:
-                failure = f"{type(error).__name__}: {error}"
-                if entry.strategy != "scratch":
-                    break
-                # the opponent cannot be missing: where it cannot be trained it can only guess
-                pieces.append(held_out(Entry("majority"), field, train, test))
-            done = position * len(folds) + number + 1
-            reporter.progress("racing candidates", done, total, "fits")
-        whole = bool(pieces) and len(pieces) == len(folds)
-        predictions = assemble(sum(sizes), zip(places, pieces, strict=True)) if whole else None
-        outcomes.append(Outcome(entry, predictions, time.perf_counter() - started, failure))
-    return outcomes

@@ -41,7 +41,8 @@ from headstart.core.types import (
 )
 from headstart.evaluate import METRICS
 from headstart.select.averaged import Judge, Several
-from headstart.select.race import Entry, Field, race
+from headstart.select.heat import race
+from headstart.select.race import Entry, Field, held_rows
 from headstart.select.transferability import gbc, h_score, leep, logme, nce
 
 MEASURES = ("probe", "knn")
@@ -207,7 +208,7 @@ def rank(
     field_ = Field({None: np.zeros(len(labels)), **inputs}, labels, classes, kind, modality, seed)
     entries = [Entry("majority"), *(Entry(way, name) for name in usable for way in MEASURES)]
     outcomes = race(entries, field_, folds, reporter=reporter)
-    order = np.concatenate([test for _, test in folds])
+    order = held_rows(folds)
     judge = Judge(metric, labels[order], None if groups is None else groups[order], seed)
     measured: dict[str, Several] = {}
     for name in usable:

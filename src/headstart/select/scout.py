@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from headstart.core.errors import DataError, OutOfTimeError
 from headstart.core.types import FloatArray, IntArray, Reporter
 from headstart.data import split
-from headstart.evaluate import METRICS
 from headstart.select import gate
 from headstart.select.clock import spoken
 from headstart.select.contest import Contest
+from headstart.select.heat import race
 from headstart.select.measured import Judge, Measured
 from headstart.select.plan import Plan
-from headstart.select.race import Entry, part_of, race
+from headstart.select.race import Entry, held_rows, part_of
 from headstart.select.sample import sample
 
 LOOK = "probe"
@@ -100,7 +98,7 @@ def _halved(
         folds = split(part_of(whole, places), n_splits=5, seed=whole.seed)
     except DataError:  # too few groups: nothing to tell them apart by
         return others
-    held = np.concatenate([test for _, test in folds])
+    held = held_rows(folds)
     found = {
         str(outcome.entry.source): Measured(held, outcome.predictions)
         for outcome in race([Entry(LOOK, name) for name in looks], field, folds)
@@ -108,7 +106,7 @@ def _halved(
     }
     groups = None if contest.judge.groups is None else contest.judge.groups[places]
     judge = Judge(field.labels, groups, metric, field.seed)
-    scores = {name: METRICS[metric].sign * judge.value(one) for name, one in found.items()}
+    scores = {name: judge.score(one) for name, one in found.items()}
     order = sorted(found, key=lambda name: -judge.value(found[name]))
     kept: list[str] = []
     for name in [name for name in order if name in others]:
