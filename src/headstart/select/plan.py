@@ -110,11 +110,15 @@ def plan(
             )
     tuned = TUNED_DEFAULTS.get(modality, ())
     raced = [name for name in fit_for if not STRATEGIES[name].combines]
-    usual = [name for name in raced if not STRATEGIES[name].tunes or name in tuned]
+    usual = [
+        name
+        for name in raced
+        if (name in tuned if STRATEGIES[name].tunes else not STRATEGIES[name].on_request)
+    ]
     blend = any(STRATEGIES[name].combines for name in named)
     members = [name for name in named if name in raced and STRATEGIES[name].uses_source]
     if blend and not members:  # of what needs no tuning
-        members = [name for name in raced if STRATEGIES[name].input == "features"]
+        members = [name for name in usual if STRATEGIES[name].input == "features"]
     wanted = members if named else [name for name in usual if STRATEGIES[name].uses_source]
     decisions: list[Decision] = []
     if named and not wanted:

@@ -41,6 +41,8 @@ class StrategySpec:
         ``kind`` or ``(modality, kind)`` to ``"module:Class"`` in this room.
     heads : mapping
         ``kind`` to the class that opens a saved model without scikit-learn, where there is one.
+    on_request : bool
+        Whether it takes part only where it is asked for.
     """
 
     name: str
@@ -51,6 +53,7 @@ class StrategySpec:
     paper: str
     classes: Mapping[Kind | tuple[Modality, Kind], str] = field(default_factory=dict)
     heads: Mapping[Kind, str] = field(default_factory=dict)
+    on_request: bool = False
 
     @property
     def tunes(self) -> bool:
