@@ -232,8 +232,8 @@ def test_a_tuned_member_takes_the_items_themselves() -> None:
 
 def test_a_blend_is_made_of_what_raced_and_not_raced() -> None:
     plan = select.plan("text", "classification", source="minilm")
-    assert "probe" in {entry.strategy for entry in plan.entries}
-    assert "blend" not in {entry.strategy for entry in plan.entries}
+    assert "probe" in {entry.strategy for entry in plan.transfers}
+    assert "blend" not in {entry.strategy for entry in plan.transfers}
     for name, members in (
         ("blend", ("probe", "knn", "prototypes")),
         (["probe", "blend"], ("probe",)),

@@ -11,8 +11,12 @@ from headstart import data, strategies
 from headstart.core.errors import OptionError
 from headstart.core.types import Task
 from headstart.evaluate import Predictions
-from headstart.select.label_next import Advice, advice, label_next, neediest, places, suspects
+from headstart.select.label_next import Advice, advice, label_next, neediest, suspects
 from headstart.select.measured import Measured
+
+
+def places(suggestions):
+    return np.array([one.place for one in suggestions])
 
 
 def probe(features, labels):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.core.errors import OptionError
-from headstart.core.types import AnyArray, FloatArray, IntArray, Task
+from headstart.core.types import AnyArray, FloatArray, Task
 from headstart.data import suspects as suspects_of
 
 if TYPE_CHECKING:
@@ -210,6 +210,8 @@ def neediest(truth: AnyArray, predicted: AnyArray, *, n: int = 3) -> tuple[Class
     >>> found[0].label, found[0].recall, found[0].mistaken_for
     ('dog', 0.5, 'cat')
     """
+    from scipy.stats import binomtest  # heavy
+
     actual, said = np.asarray(truth).astype(str), np.asarray(predicted).astype(str)
     found = []
     for label in np.unique(actual):
@@ -218,7 +220,7 @@ def neediest(truth: AnyArray, predicted: AnyArray, *, n: int = 3) -> tuple[Class
         if right == len(mine):
             continue
         names, counts = np.unique(mine[mine != label], return_counts=True)
-        low, high = _wilson(right, len(mine))
+        low, high = binomtest(right, len(mine)).proportion_ci(method="wilson")
         other = str(names[counts.argmax()])
         found.append(ClassNeed(str(label), right / len(mine), low, high, len(mine), other))
     # by the upper end: of two classes with the same recall the one that is surely bad comes first
@@ -297,19 +299,6 @@ def _squared(rows: FloatArray, others: FloatArray) -> FloatArray:
         (rows**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * inner, 0.0
     )
     return found
-
-
-def _wilson(right: int, n: int) -> tuple[float, float]:
-    z2 = 1.959964**2
-    p = right / n
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2) / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def places(suggestions: Sequence[Suggestion]) -> IntArray:
-    """Return the places of suggestions, in their order."""
-    return np.array([one.place for one in suggestions], dtype=np.int64)
 
 
 @dataclass(frozen=True)

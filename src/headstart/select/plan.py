@@ -49,11 +49,6 @@ class Plan:
     sources_named: bool = False
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
-        """All that race: the two baselines first."""
-        return (*BASELINES, *self.transfers)
-
-    @property
     def sources(self) -> tuple[str, ...]:
         """The sources that take part, each once."""
         return tuple(dict.fromkeys(entry.source for entry in self.transfers if entry.source))
