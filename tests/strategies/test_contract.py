@@ -22,10 +22,18 @@ from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import Features, Pair, State, subset
 from headstart.strategies import STRATEGIES, StrategySpec
 
+
+def tried_on(name: str, spec: StrategySpec) -> tuple[str, ...]:
+    """Return the modalities that tell something new of a strategy."""
+    if name in ("scratch", "blend"):
+        return spec.modalities
+    return ("text",) if "text" in spec.modalities else spec.modalities[:1]
+
+
 CASES = [
     pytest.param(name, modality, kind, id=f"{name}-{modality}-{kind}")
     for name, spec in STRATEGIES.items()
-    for modality in (spec.modalities if name in ("scratch", "blend") else ("text",))
+    for modality in tried_on(name, spec)
     for kind in ("classification", "regression")
     if spec.supports(kind, modality)  # type: ignore[arg-type]
 ]
@@ -33,7 +41,7 @@ CLASSIFIERS = [case for case in CASES if case.values[2] == "classification"]
 ON_FEATURES = [
     pytest.param(name, path, id=path.split(":")[1])
     for name, spec in STRATEGIES.items()
-    if spec.input == "features"
+    if spec.input == "features" and not spec.by_classes  # those cannot be fitted to labels alone
     for path in spec.classes.values()
 ]
 FEATURE_CLASSIFIERS = [
@@ -45,8 +53,21 @@ PUBLIC_ON_FEATURES = [
     getattr(strategies, case.values[1].split(":")[1])() for case in ON_FEATURES
 ] + [strategies.Majority(), strategies.MeanRegressor()]
 
+# what the classes are like: the centres that `data` draws features around, and two attributes
+CENTRES = dict(
+    zip(("sad", "happy", "calm"), np.random.default_rng(99).normal(size=(3, 8)), strict=True)
+)
+TRAITS = {"sad": [1.0, 0.0], "happy": [0.0, 1.0], "calm": [1.0, 1.0]}
 # the network of scratch on images takes minutes; test_scratch_image.py holds it to the same
 QUICK: dict[tuple[str, str], dict[str, Any]] = {
+    ("zero-shot", "text"): {"class_features": CENTRES},
+    ("eszsl", "text"): {"class_features": TRAITS},
+    ("conse", "image"): {
+        "class_features": CENTRES,
+        "name_features": np.eye(8),
+        "classifier": (np.eye(8), np.zeros(8)),
+        "top": 3,
+    },
     ("scratch", "image"): {"network": False},
     ("blend", "image"): {"scratch_params": {"network": False}, "n_folds": 2},
 }
@@ -344,9 +365,10 @@ def test_names_and_errors() -> None:
 def test_specs_are_complete() -> None:
     frozen = ["majority", "scratch", "probe", "knn", "prototypes"]
     tuned = ["finetune", "partial", "gradual", "lp-ft", "lora", "bitfit"]
-    assert list(STRATEGIES) == [*frozen, *tuned, "blend"]
+    usual = [name for name, spec in STRATEGIES.items() if not spec.on_request]
+    assert usual == [*frozen, *tuned, "blend"]
     assert [name for name, spec in STRATEGIES.items() if spec.combines] == ["blend"]
-    assert [name for name, spec in STRATEGIES.items() if spec.tunes] == tuned
+    assert [name for name in usual if STRATEGIES[name].tunes] == tuned
     for name, spec in STRATEGIES.items():
         assert isinstance(spec, StrategySpec)
         assert spec.name == name

@@ -43,6 +43,9 @@ class StrategySpec:
         ``kind`` to the class that opens a saved model without scikit-learn, where there is one.
     on_request : bool
         Whether it takes part only where it is asked for.
+    by_classes : bool
+        Whether what it knows is of the classes, not of the rows: it must be told ``class_features``
+        and needs no labels.
     """
 
     name: str
@@ -54,6 +57,7 @@ class StrategySpec:
     classes: Mapping[Kind | tuple[Modality, Kind], str] = field(default_factory=dict)
     heads: Mapping[Kind, str] = field(default_factory=dict)
     on_request: bool = False
+    by_classes: bool = False
 
     @property
     def tunes(self) -> bool:
@@ -144,6 +148,63 @@ _SPECS = (
         "SimpleShot: Wang et al., arXiv:1911.04623 (2019)",
         {"classification": "prototypes:Prototypes"},
     ),
+    StrategySpec(
+        "anchored",
+        "logistic regression pulled towards the class means, or towards what class names say",
+        "features",
+        ENCODED,
+        True,
+        "LP++: Huang et al., CVPR 2024; CLAP: Silva-Rodriguez et al., CVPR 2024",
+        {"classification": "anchored:Anchored"},
+        {"classification": "heads:UnitHead"},
+        on_request=True,
+    ),
+    StrategySpec(
+        "few-shot",
+        "the best of four linear heads for few labels, or their average",
+        "features",
+        ENCODED,
+        True,
+        "RFS: Tian et al., ECCV 2020",
+        {"classification": "few_shot:FewShot"},
+        {"classification": "heads:UnitHead"},
+        on_request=True,
+    ),
+    StrategySpec(
+        "zero-shot",
+        "the class whose name or description the features point to; needs no labels",
+        "features",
+        ENCODED,
+        True,
+        "Radford et al., ICML 2021",
+        {"classification": "zero_shot:ZeroShot"},
+        {"classification": "cosine:CosineHead"},
+        on_request=True,
+        by_classes=True,
+    ),
+    StrategySpec(
+        "conse",
+        "the class whose name is near the names that the source's own classifier sees",
+        "features",
+        ("image",),
+        True,
+        "ConSE: Norouzi et al., ICLR 2014",
+        {"classification": "conse:ConSE"},
+        on_request=True,
+        by_classes=True,
+    ),
+    StrategySpec(
+        "eszsl",
+        "classes known by attributes, learnt from labels of some of them",
+        "features",
+        ENCODED,
+        True,
+        "ESZSL: Romera-Paredes & Torr, ICML 2015",
+        {"classification": "eszsl:ESZSL"},
+        {"classification": "heads:LinearHead"},
+        on_request=True,
+        by_classes=True,
+    ),
     _tuned(
         "finetune",
         "all layers of the source, at small rates",
@@ -179,6 +240,16 @@ _SPECS = (
         "the biases alone",
         "Ben Zaken et al., ACL 2022",
         "BitFit",
+    ),
+    StrategySpec(
+        "contrastive",
+        "all layers, so that items of a class come close to each other; then a linear model",
+        "items",
+        ("image", "text"),
+        True,
+        "SetFit: Tunstall et al., 2022; SupCon: Khosla et al., NeurIPS 2020",
+        {"classification": "contrastive:Contrastive"},
+        {"classification": "heads:TunedHead"},
     ),
     StrategySpec(
         "blend",
