@@ -26,7 +26,7 @@ from headstart.core.types import (
     subset,
 )
 from headstart.select import Contender, Ranked, Ranks
-from headstart.select.rank import PRIOR_ITEMS
+from headstart.select.prior import PRIOR_ITEMS, prior_of
 from headstart.sources import Backbone, SourceCard
 
 FOLDS = 5
@@ -337,11 +337,6 @@ def rank_sources(
         seconds=time.perf_counter() - started,
         skipped=task.skipped,
     )
-
-
-def prior_of(card: SourceCard) -> float | None:
-    """Return the published quality of a source; None where nothing was published."""
-    return None if card.prior_source.startswith("none") else card.prior
 
 
 def _metric(name: str | None, task: Task) -> tuple[str, tuple[Decision, ...]]:

@@ -15,7 +15,7 @@ from headstart.data import split
 from headstart.evaluate import Predictions, gain, score
 from headstart.select import Contender, rank, sample
 from headstart.select.averaged import Judge, Several
-from headstart.select.rank import PRIOR_ITEMS, weighed
+from headstart.select.prior import PRIOR_ITEMS, weighed
 
 
 def made(n=80, classes=2, seed=0):

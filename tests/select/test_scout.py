@@ -66,7 +66,8 @@ def scouted(
     )
     made.run(BASELINES)
     entries = tuple(Entry("probe", name) for name in sources)
-    plan = Plan(entries, True, (), sources_named=given.pop("sources_named", False))
+    named, known = given.pop("sources_named", False), given.pop("known", {})
+    plan = Plan(entries, True, (), sources_named=named, known=known)
     return scout(made, plan, encoder, encoder.timed, **given), made, told
 
 
@@ -135,3 +136,28 @@ def test_a_source_that_is_slower_than_thought_is_left_out() -> None:
     assert found == []
     why = "the budget of 3 min is used up"
     assert made.outcomes[Entry("probe", "better")].dropped == why
+
+
+def test_without_folds_the_better_known_source_goes_on() -> None:
+    names = ("first", "noise", "better", "alike")
+    known = {"first": 0.5, "noise": 0.4, "better": 0.7, "alike": 0.6}
+    found, made, _ = scouted(names, Encoder(), folds=[], known=known)
+    assert found == ["better"]
+    left_out = {e.source: one.dropped for e, one in made.outcomes.items() if e.source}
+    assert "nothing is held out to tell it from better" in left_out["alike"]
+    assert set(left_out) == {"noise", "alike"}
+
+
+def test_without_folds_a_better_source_that_takes_too_long_is_left_out() -> None:
+    known = {"first": 0.5, "better": 0.7}
+    slow = Encoder(seconds=10.0)
+    found, made, _ = scouted(("first", "better"), slow, folds=[], known=known)
+    assert found == []
+    assert "encoding all items would take" in made.outcomes[Entry("probe", "better")].dropped
+
+
+def test_the_prior_orders_sources_that_few_items_cannot_tell_apart() -> None:
+    # three alike, one of which goes on: the one that is known to be good
+    names = ("first", "better", "same", "equal")
+    known = {"first": 0.5, "better": 0.5, "same": 0.6, "equal": 0.5}
+    assert scouted(names, Encoder(), known=known)[0][0] == "same"

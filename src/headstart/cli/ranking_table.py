@@ -73,7 +73,7 @@ def _scores(ranking: Ranking) -> RenderableType:
 
 
 def _unmeasured(ranking: Ranking) -> RenderableType:
-    from headstart.ranking import prior_of
+    from headstart.select.prior import prior_of
 
     table = new_table("source", ">prior", ">MB", "licence", "why")
     for one in ranking.unmeasured:

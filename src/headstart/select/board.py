@@ -24,6 +24,7 @@ from headstart.select.corrected import corrected
 from headstart.select.guard import guard
 from headstart.select.measured import Judge, Measured, measured_of, runners_of, telling
 from headstart.select.plan import MAJORITY, SCRATCH, Plan
+from headstart.select.prior import priors_of
 from headstart.select.race import Entry, Folds, Outcome, held_rows
 
 FORCE = "--strategy and --source force another"
@@ -104,12 +105,12 @@ class Board:
         if not plan.transfers:
             return Pick(None, False)
         if not runners and not len(self.rows):
-            return Pick(plan.default, True)
+            return Pick(self._known_best(plan), True)
         if not runners:
             failed = "; ".join(o.failure or o.dropped for o in self.outcomes if o.entry.source)
             return Pick(None, False, (Decision("no transfer could be measured", failed),))
         pure = {entry: one for entry, one in runners.items() if not entry.member}
-        best, decisions = self._best(pure)
+        best, decisions = self._best(pure, plan.known)
         ship, advice = self._guarded(best, pure)
         if not plan.guarded:
             advice = [advised(each) for each in advice]
@@ -118,6 +119,12 @@ class Board:
         if blends and plan.blend and not plan.guarded:
             return Pick(blends[0], True, pick.decisions)
         return self._blended(blends[0], runners[blends[0]], pick) if blends else pick
+
+    def _known_best(self, plan: Plan) -> Entry:
+        """Return what is taken where nothing was measured: the probe of the best known source."""
+        ready = [one.entry for one in self.outcomes if one.entry.source and not one.dropped]
+        probes = [entry for entry in ready if entry.strategy == plan.default.strategy]
+        return max(probes, key=lambda e: plan.known.get(str(e.source)) or 0.0, default=plan.default)
 
     def _guarded(
         self, best: Entry, runners: Mapping[Entry, Measured]
@@ -153,7 +160,9 @@ class Board:
         before = tuple(each for each in pick.decisions if not each.what.startswith("ship "))
         return Pick(blend, True, (*before, Decision(f"ship {blend.name}", why, WITHOUT)))
 
-    def _best(self, runners: Mapping[Entry, Measured]) -> tuple[Entry, list[Decision]]:
+    def _best(
+        self, runners: Mapping[Entry, Measured], known: Mapping[str, float | None]
+    ) -> tuple[Entry, list[Decision]]:
         """Return the best: of those that all folds measured, then against each of the others."""
         full = {e: one.on(self.rows) for e, one in runners.items() if self._is_full(one)}
         decisions: list[Decision] = []
@@ -164,6 +173,7 @@ class Board:
                 {entry.name: found for entry, found in full.items()},
                 self.labels[self.rows],
                 self.metric,
+                priors={e.name: prior for e, prior in priors_of(full, known).items()},
                 groups=groups,
                 seed=self.seed,
             )

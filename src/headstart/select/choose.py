@@ -1,8 +1,9 @@
 """Which candidate: the one with the best out-of-fold score.
 
-Rule: the best value of the metric wins, whatever it costs. Candidates with the very same value are
-told apart by their log loss (if all of them give probabilities), then by the order in which they
-were given: cheapest first.
+Rule: the best value of the metric wins, whatever it costs, weighed against what is known of other
+data where that is given (``select.prior``). Candidates with the very same value are told apart by
+their log loss (if all of them give probabilities), then by the order in which they were given:
+cheapest first.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 from headstart.core.errors import OptionError
 from headstart.core.types import AnyArray, Decision, FloatArray, IntArray, Score
 from headstart.evaluate import METRICS, Predictions, gain, score, value
+from headstart.evaluate.intervals import margin_scale
+from headstart.select.prior import weighed
 
 SAME = 1e-9
 
@@ -44,6 +47,7 @@ def choose(
     truth: AnyArray,
     metric: str,
     *,
+    priors: Mapping[str, float | None] | None = None,
     groups: AnyArray | None = None,
     seed: int = 0,
     n_boot: int = 1000,
@@ -57,6 +61,8 @@ def choose(
     truth : ndarray of shape (n,)
     metric : str
         A key of ``METRICS``.
+    priors : dict of str to float or None, optional
+        What each candidate is expected to score, from other data; differences count, not levels.
     groups : array of shape (n,), optional
         Groups for the intervals.
     seed : int
@@ -94,9 +100,12 @@ def choose(
     sign = METRICS[metric].sign
     values = np.array([sign * scores[name].estimate for name in names])
     smooth = tie_breakers(candidates, truth, metric)
-    rank = ranking(values, smooth)
+    size = len(truth) if groups is None else len(np.unique(groups))
+    known = [None] * len(names) if priors is None else [priors[name] for name in names]
+    unit = margin_scale(metric, float(np.mean(np.abs(values))))
+    rank = ranking(weighed(values, known, size, unit=unit), smooth)
     best = names[rank[0]]
-    decisions = [_explained(names, scores, rank, metric)]
+    decisions = [_explained(names, scores, values, rank, metric)]
     if len(names) > 1:
         second = names[rank[1]]
         lead = gain(metric, truth, candidates[best], candidates[second], name=second, **options)
@@ -136,7 +145,11 @@ def ranking(values: FloatArray, smooth: FloatArray) -> IntArray:
 
 
 def _explained(
-    names: Sequence[str], scores: Mapping[str, Score], rank: IntArray, metric: str
+    names: Sequence[str],
+    scores: Mapping[str, Score],
+    values: FloatArray,
+    rank: IntArray,
+    metric: str,
 ) -> Decision:
     best = names[rank[0]]
     override = "--strategy and --source force another"
@@ -145,6 +158,13 @@ def _explained(
     second = names[rank[1]]
     mine, other = scores[best].estimate, scores[second].estimate
     next_best = f"next: {second} {other:.3f}"
+    if values.max() - values[rank[0]] > SAME:
+        ahead = names[int(values.argmax())]
+        why = (
+            f"what is known of other data weighs more than {scores[best].n:,} items "
+            f"(out of fold {metric} {mine:.3f}; {ahead} {scores[ahead].estimate:.3f})"
+        )
+        return Decision(best, why, override)
     if abs(mine - other) <= SAME:
         next_best = f"the same as {second}, decided by log loss, then by cost"
     why = f"best of {len(names)} candidates out of fold ({metric} {mine:.3f}; {next_best})"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from headstart import sources as source_room
 from headstart.core.errors import OptionError, UnknownNameError
 from headstart.core.types import Decision, Kind, Modality
+from headstart.select.prior import prior_of
 from headstart.select.race import Entry
 from headstart.strategies import STRATEGIES
 
@@ -39,6 +40,8 @@ class Plan:
         Whether the user named ``blend``: it is handed back, made of scratch and the best transfer.
     sources_named : bool
         Whether the user named the sources: then all of them race.
+    known : mapping of source to float or None
+        Published quality, 0 to 1; None where there is none.
     """
 
     transfers: tuple[Entry, ...]
@@ -47,6 +50,7 @@ class Plan:
     fallback: Entry = SCRATCH
     blend: bool = False
     sources_named: bool = False
+    known: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -143,7 +147,14 @@ def plan(
                 "add --strategy scratch, or name none, and the guard decides",
             )
         )
-    return Plan(transfers, guarded, tuple(decisions), blend=blend, sources_named=source is not None)
+    return Plan(
+        transfers,
+        guarded,
+        tuple(decisions),
+        blend=blend,
+        sources_named=source is not None,
+        known={name: prior_of(source_room.card(name)) for name in chosen_sources},
+    )
 
 
 def _listed(names: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ mae, log_loss), as a hundredth of the mean error. Measured on n items,
     score = (n * measured + 80 * expected) / (n + 80)
     expected = mean of measured over the sources + (prior - mean prior)
 
-so the prior counts as much as 80 items (``PRIOR_ITEMS``). The number is reasoned, not fitted: two
+so the prior counts as much as 80 items (``select.prior``). The number is reasoned, not fitted: two
 sources that disagree on a fifth of the items have, on n of them, a difference of variance 0.2 / n;
 published quality that predicts the difference to 5 points has a variance of 0.05 ** 2, which is
 that of 80 items. With 20 labels the order is mostly the published one, with 400 mostly the measured
@@ -42,13 +42,12 @@ from headstart.core.types import (
 from headstart.evaluate import METRICS
 from headstart.select.averaged import Judge, Several
 from headstart.select.heat import race
+from headstart.select.prior import weighed
 from headstart.select.race import Entry, Field, held_rows
 from headstart.select.transferability import gbc, h_score, leep, logme, nce
 
 MEASURES = ("probe", "knn")
 """The strategies whose out-of-fold scores measure a source."""
-PRIOR_ITEMS = 80
-"""How many measured items the published quality counts for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,37 +243,6 @@ def _refuse(
                 got=len(one.features),
                 allowed=[len(labels)],
             )
-
-
-def weighed(
-    measured: FloatArray, priors: Sequence[float | None], n: int, *, unit: float = 1.0
-) -> FloatArray:
-    """Return measured scores weighed against published quality, by the rule of this file.
-
-    Parameters
-    ----------
-    measured : ndarray of shape (m,)
-    priors : sequence of length m
-        0 to 1; None where nothing was published.
-    n : int
-        Items measured on.
-    unit : float
-        What a whole of published quality is worth in the metric; negative where less is better.
-
-    Examples
-    --------
-    >>> weighed(np.array([0.80, 0.82]), [0.60, 0.50], 20).round(3).tolist()
-    [0.848, 0.772]
-    >>> weighed(np.array([0.80, 0.82]), [0.60, 0.50], 2000).round(3).tolist()
-    [0.802, 0.818]
-    """
-    if not len(measured):
-        return measured
-    known = [prior for prior in priors if prior is not None]
-    usual = float(np.mean(known)) if known else 0.0
-    above = np.array([0.0 if prior is None else prior - usual for prior in priors])
-    expected = measured.mean() + unit * above
-    return (n * measured + PRIOR_ITEMS * expected) / (n + PRIOR_ITEMS)
 
 
 def _rows(

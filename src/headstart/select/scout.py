@@ -6,18 +6,22 @@ tells who is surely behind, and at most half of the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from headstart.core.errors import DataError, OutOfTimeError
 from headstart.core.types import FloatArray, IntArray, Reporter
 from headstart.data import split
+from headstart.evaluate.intervals import margin_scale
 from headstart.select import gate
 from headstart.select.clock import spoken
 from headstart.select.contest import Contest
 from headstart.select.heat import race
 from headstart.select.measured import Judge, Measured
 from headstart.select.plan import Plan
+from headstart.select.prior import weighed
 from headstart.select.race import Entry, held_rows, part_of
 from headstart.select.sample import sample
 
@@ -56,22 +60,19 @@ def scout(
         Items that are encoded beside the training items when a source goes on.
     """
     others = list(plan.sources[1:])
-    if not contest.folds:  # nothing tells them apart
-        return []
     if plan.sources_named or not others:
         return others
     first = plan.sources[0]
     field = contest.field
     places, _ = sample(field.labels, field.kind, seed=field.seed)
     total = len(field.labels) + n_judge
+    if not contest.folds:
+        cost = {name: _seconds(contest, timed, name, places, total) for name in others}
+        return _best_known(contest, plan, cost)
     looks: dict[str | None, Any] = {first: field.inputs[first][places]}
     seconds: dict[str, float] = {}
     for name in others:
-        few = places[:FEW]
-        timed(name, few)  # the first time loads what is needed
-        started = contest.clock.passed
-        timed(name, few)
-        seconds[name] = (contest.clock.passed - started) / len(few) * total
+        seconds[name] = _seconds(contest, timed, name, places, total)
         if not _affordable(contest, plan, name, seconds[name]):
             continue
         try:
@@ -85,6 +86,37 @@ def scout(
             promised += seconds[name]
             found.append(name)
     return found
+
+
+def _seconds(
+    contest: Contest,
+    timed: Callable[[str, IntArray], object],
+    name: str,
+    places: IntArray,
+    total: int,
+) -> float:
+    """Return about how many seconds it takes to encode ``total`` items with a source."""
+    few = places[:FEW]
+    timed(name, few)  # the first time loads what is needed
+    started = contest.clock.passed
+    timed(name, few)
+    return (contest.clock.passed - started) / len(few) * total
+
+
+def _best_known(contest: Contest, plan: Plan, seconds: Mapping[str, float]) -> list[str]:
+    """Return the source of the best published quality, where nothing can be measured.
+
+    None where that is the first, or where there is no time for a better one.
+    """
+    known = {name: plan.known.get(name) or 0.0 for name in plan.sources}
+    best = plan.sources[0]
+    for name in sorted(plan.sources[1:], key=lambda name: -known[name]):
+        if known[name] <= known[best]:
+            why = f"nothing is held out to tell it from {best}, which is known to be as good"
+            _leave_out(contest, plan, name, why, f"--source {name}")
+        elif _affordable(contest, plan, name, seconds[name]):
+            best = name
+    return [best] if best != plan.sources[0] else []
 
 
 def _halved(
@@ -107,7 +139,12 @@ def _halved(
     groups = None if contest.judge.groups is None else contest.judge.groups[places]
     judge = Judge(field.labels, groups, metric, field.seed)
     scores = {name: judge.score(one) for name, one in found.items()}
-    order = sorted(found, key=lambda name: -judge.value(found[name]))
+    values = np.array([judge.value(one) for one in found.values()])
+    priors = [plan.known.get(name) for name in found]
+    size = len(places) if groups is None else len(np.unique(groups))
+    unit = margin_scale(metric, float(np.mean(np.abs(values)))) if len(values) else 1.0
+    worth = dict(zip(found, weighed(values, priors, size, unit=unit), strict=True))
+    order = sorted(found, key=lambda name: -worth[name])
     kept: list[str] = []
     for name in [name for name in order if name in others]:
         lead = judge.lead(found[name], found[order[0]], level=BEHIND, n_boot=400)
