@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.core.types import AnyArray, FloatArray, State
 from headstart.strategies.tuned import split_state
+from headstart.strategies.unit import unit_rows
 
 
 def softmax_rows(scores: FloatArray) -> FloatArray:
@@ -59,6 +60,33 @@ class LinearHead:
         """Open what ``LinearProbe.to_state`` returned."""
         classes = np.array(state.meta["classes"], dtype=np.dtype(state.meta["classes_dtype"]))
         return cls(state.arrays["coef"], state.arrays["intercept"], classes)
+
+
+class UnitHead(LinearHead):
+    """A linear head for classes on centred rows scaled to length 1, without scikit-learn.
+
+    Parameters
+    ----------
+    coef, intercept, classes
+        As for :class:`LinearHead`.
+    centre : ndarray of shape (d,)
+    """
+
+    def __init__(
+        self, coef: FloatArray, intercept: FloatArray, classes: AnyArray, centre: FloatArray
+    ) -> None:
+        super().__init__(coef, intercept, classes)
+        self.centre_ = centre
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Return (n, k) probabilities; columns in the order of ``classes_``."""
+        return linear_probabilities(unit_rows(X, self.centre_), self.coef_, self.intercept_)
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Open what the ``to_state`` of ``Anchored`` or ``FewShot`` returned."""
+        head = LinearHead.from_state(state)
+        return cls(head.coef_, head.intercept_, head.classes_, state.arrays["centre"])
 
 
 class LinearRegressorHead:

@@ -38,6 +38,7 @@ def fit_logistic(
     C: float,
     *,
     weights: FloatArray | None = None,
+    base: FloatArray | None = None,
     start: LogisticFit | None = None,
     tol: float = 1e-4,
     max_iter: int = 500,
@@ -60,6 +61,9 @@ def fit_logistic(
     C : float, > 0
         Inverse strength of the penalty.
     weights : ndarray of shape (n,), optional
+    base : ndarray of shape (n, n_classes), optional
+        Scores that the fit is added to: the penalty then pulls towards them, not to zero, and
+        the offsets stay zero.
     start : LogisticFit, optional
         Where to start: the fit of a neighbouring C.
     tol : float
@@ -73,6 +77,9 @@ def fit_logistic(
     problem = _Problem(rotated, values, codes, n_classes, C, weights, np.dtype(dtype))
     theta = problem.start(start)
     scores = problem.scores(theta)
+    if base is not None:
+        problem.X[:, -1] = 0.0
+        scores = scores + base.astype(problem.dtype)
     gradient = problem.gradient(theta, problem.probabilities(scores))
     target = tol * problem.reference
     pairs: deque[tuple[AnyArray, AnyArray, float]] = deque(maxlen=MEMORY)

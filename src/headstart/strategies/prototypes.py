@@ -4,28 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import numpy as np
 from scipy.special import softmax
 
 from headstart.core.types import FloatArray, IntArray, State
 from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
 from headstart.strategies.temper import sharpness
-
-LONE_SHARPNESS = 10.0  # of the squared distance, where no class has two rows
-
-
-def unit_rows(X: FloatArray, centre: FloatArray) -> FloatArray:
-    """Return centred rows scaled to length 1, float64; rows at the centre stay zero."""
-    rows = X.astype(np.float64) - centre
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length > 0.0, length, 1.0)
-
-
-def _sums(X: FloatArray, codes: IntArray, n_classes: int) -> FloatArray:
-    """Return the (n_classes, d) float64 sums of the rows of each class."""
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(n_classes))
-    return np.add.reduceat(X[order], starts, axis=0, dtype=np.float64)
+from headstart.strategies.unit import LONE_SHARPNESS, closeness, unit_means, unit_rows
 
 
 class Prototypes(FrozenClassifier):
@@ -65,29 +49,16 @@ class Prototypes(FrozenClassifier):
         self.source = source
 
     def _fit(self, X: FloatArray, codes: IntArray) -> None:
-        k = len(self.classes_)
-        counts = np.bincount(codes, minlength=k)
-        self.centre_ = (_sums(X, codes, k) / counts[:, None]).mean(axis=0)
-        rows = unit_rows(X, self.centre_)
-        sums = _sums(rows, codes, k)
-        self.prototypes_ = sums / counts[:, None]
-        judged = counts[codes] > 1
-        if not judged.any():
-            self.sharpness_ = LONE_SHARPNESS
-            return
-        scores = self._closeness(rows[judged])
-        own, count = codes[judged], counts[codes[judged]][:, None]
-        without = (sums[own] - rows[judged]) / (count - 1)
-        scores[np.arange(len(own)), own] = -((rows[judged] - without) ** 2).sum(axis=1)
-        self.sharpness_ = sharpness(scores, own)
-
-    def _closeness(self, rows: FloatArray) -> FloatArray:
-        """Return minus the squared distance to each prototype."""
-        squares = (self.prototypes_**2).sum(axis=1)
-        return 2.0 * rows @ self.prototypes_.T - squares - (rows**2).sum(axis=1, keepdims=True)
+        found = unit_means(X, codes, len(self.classes_))
+        self.centre_, self.prototypes_ = found.centre, found.means
+        judged = found.judged
+        self.sharpness_ = LONE_SHARPNESS
+        if len(judged):
+            self.sharpness_ = sharpness(found.left_out(), codes[judged])
 
     def _probabilities(self, X: FloatArray) -> FloatArray:
-        return softmax(self.sharpness_ * self._closeness(unit_rows(X, self.centre_)), axis=1)
+        rows = unit_rows(X, self.centre_)
+        return softmax(self.sharpness_ * closeness(rows, self.prototypes_), axis=1)
 
     def to_state(self) -> State:
         """Return the fitted model as arrays and plain data."""

@@ -45,9 +45,16 @@ def log_loss(
     smooth: float = 0.0,
 ) -> float:
     """Return the (weighted) mean log loss of the softmax of scores, in nats."""
+    losses = log_losses(scores, codes, smooth=smooth)
+    return float(np.average(losses.astype(np.float64), weights=weights))
+
+
+def log_losses(scores: FloatArray, codes: IntArray, *, smooth: float = 0.0) -> FloatArray:
+    """Return the n log losses of the softmax of scores, in nats."""
     true = scores[np.arange(len(codes)), codes]
     top = scores.max(axis=1)
-    losses = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top - (1.0 - smooth) * true
+    losses: FloatArray = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top
+    losses -= (1.0 - smooth) * true
     if smooth:
         losses -= smooth * scores.mean(axis=1)
-    return float(np.average(losses.astype(np.float64), weights=weights))
+    return losses
