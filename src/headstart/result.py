@@ -23,7 +23,7 @@ from headstart.core.types import (
 from headstart.evaluate import METRICS, Curve, Multiplier, label_multiplier, labels_to_settle
 from headstart.evaluate.curve_facts import facts, points, sentences
 from headstart.evaluate.curve_measures import as_plain
-from headstart.select import Entry, Judged, why_scratch
+from headstart.select import Abstention, Answering, Entry, Judged, why_scratch
 from headstart.select.label_next import Advice, ClassNeed, Suggestion, Suspect, label_next
 
 
@@ -66,6 +66,8 @@ class Result:
         Labels that are probably wrong, and the classes that are recognised worst.
     label_these : tuple of Suggestion
         Which of the rows of DATA that have no label to label next, the most useful first.
+    answering : Answering
+        How sure the model is, and when it abstains.
     """
 
     task: Task
@@ -87,6 +89,12 @@ class Result:
     curve: Curve | None = None
     about_labels: Advice = field(default_factory=Advice)
     label_these: tuple[Suggestion, ...] = ()
+    answering: Answering = field(default_factory=Answering)
+
+    @property
+    def abstention(self) -> Abstention | None:
+        """When the model abstains and what that is worth; None where it always answers."""
+        return self.answering.abstention
 
     @property
     def suspects(self) -> tuple[Suspect, ...]:
@@ -268,6 +276,8 @@ class Result:
             "curve": [] if self.curve is None else points(self.curve),
             "label_multiplier": as_plain(self.label_multiplier),
             "learning": None if self.curve is None else facts(self.curve),
+            "calibration": self.answering.calibration(),
+            "abstention": None if self.abstention is None else self.abstention.to_json(),
             "label_next": [asdict(one) for one in self.label_these],
             "suspects": [asdict(one) for one in self.suspects],
             "neediest": [asdict(one) for one in self.neediest],
@@ -321,9 +331,12 @@ def put_together(
     skipped: tuple[Skipped, ...],
     curve: Curve | None = None,
     about_labels: Advice | None = None,
+    answering: Answering | None = None,
 ) -> Result:
     """Put together what ``fit`` hands back, from what its steps found."""
     baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
+    answering = answering or Answering()
+    extra = {"judged_by": judged.by, "seed": seed, "shots": shots}
     contents = bundle.BundleContents(
         modality=train.modality,
         kind=train.kind,
@@ -339,9 +352,10 @@ def put_together(
         baselines=baselines,
         decisions=decisions,
         candidates=candidates,
-        extra={"judged_by": judged.by, "seed": seed, "shots": shots, **_learnt(curve)},
+        extra={**extra, **_learnt(curve), **answering.facts()},
         fingerprint=train.fingerprint,
         n=train.n,
+        answers=answering.answers,
     )
     return Result(
         task=train,
@@ -362,6 +376,7 @@ def put_together(
         skipped=skipped,
         curve=curve,
         about_labels=about_labels or Advice(),
+        answering=answering,
     )
 
 

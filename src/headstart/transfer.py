@@ -53,6 +53,7 @@ def fit(
     metric: str | None = None,
     budget: str | float | None = None,
     curve: bool | None = None,
+    max_risk: float | None = None,
     seed: int = 0,
     allow_unreadable: float = 0.05,
     checkpoint: str | Path | None = None,
@@ -87,6 +88,9 @@ def fit(
     curve : bool, optional
         Measure how transfer and scratch learn from fewer labels, and forecast what more would
         bring; by default where it takes little time.
+    max_risk : float, optional
+        The share of its answers that may be wrong, 0 to 1: the model abstains where it is not sure
+        enough to keep that, and on items out of scope. Without it everything is answered.
     seed : int
         Same data, seed and versions: same numbers.
     allow_unreadable : float
@@ -137,6 +141,7 @@ def fit(
         reporter=reporter,
     )
     log.add(*task.decisions)
+    max_risk = select.risk_asked(max_risk, task.kind)
     skipped = (*task.skipped, *(task.test.skipped if task.test else ()))
     _say_skipped(skipped, log)
     train, judge = _set_apart(task, shots, seed, log)
@@ -199,6 +204,19 @@ def fit(
         judged = select.judge(found, pick.best, judge, metric=rules.metric, seed=seed)
     shipped = _ship(plan, pick, judged, log, apart=judge is not None)
 
+    # Say how sure it is, and when it does not know.
+    answering = select.answering(
+        shipped,
+        board,
+        view.field,
+        folds,
+        max_risk=max_risk,
+        judge=judge,
+        found=found,
+        inputs=view.judged,
+    )
+    log.add(*answering.decisions)
+
     # Learn from fewer labels, to say what more would bring; and look at the labels themselves.
     learned = select.learning_curve(
         pick.best,
@@ -228,6 +246,7 @@ def fit(
         skipped=skipped,
         curve=learned.curve,
         about_labels=select.advice(train, board.measured.get(shipped.name)),
+        answering=answering,
     )
     if task.unlabelled is None:
         return result

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.bundle.columns import Column
 from headstart.core.types import Candidate, Decision, Gain, Kind, Modality, Score, State
+from headstart.strategies.answers import Answers
 
 if TYPE_CHECKING:
     from headstart.sources import Backbone, SourceCard
@@ -53,6 +54,8 @@ class BundleContents:
         ``Task.fingerprint`` of the training data.
     n : int
         Number of training items.
+    answers : Answers or None
+        What calibrates the probabilities, and when the model abstains.
     """
 
     modality: Modality
@@ -75,6 +78,7 @@ class BundleContents:
     extra: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     n: int = 0
+    answers: Answers | None = None
 
 
 def result_of(contents: BundleContents) -> dict[str, Any]:

@@ -30,7 +30,10 @@ def judged(bundle: Bundle, data: Any, seed: int) -> dict[str, Any]:
     """
     items, labels, groups = _parts(bundle, data)
     predictions = _predictions(bundle, items, labels)
-    return _measures(bundle.manifest.metric, labels, predictions, groups, seed)
+    return {
+        **_measures(bundle.manifest.metric, labels, predictions, groups, seed),
+        **_answered(bundle, items, labels, predictions, groups, seed),
+    }
 
 
 def compared(one: Bundle, other: Bundle, data: Any, seed: int) -> dict[str, Any]:
@@ -137,6 +140,33 @@ def _measures(
         "n": score.n,
         **{name: evaluate.value(name, labels, predictions) for name in beside},
     }
+
+
+def _answered(
+    bundle: Bundle,
+    items: Any,
+    labels: AnyArray,
+    predictions: Predictions,
+    groups: AnyArray | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Return how much a model that abstains answers, and how much of that is wrong."""
+    if bundle.answers.always:
+        return {"coverage": None, "risk_answered": None, "promise": None}
+    from headstart.evaluate.abstain import achieved
+
+    answered = ~bundle.abstains(items, cache=True)
+    wrong = predictions.labels.astype(str) != labels.astype(str)
+    coverage, risk = achieved(answered, wrong, groups=groups, seed=seed)
+    found = {"coverage": coverage, "risk_answered": risk}
+    said = bundle.manifest.result.get("extra", {}).get("abstention") or {}
+    shares = {
+        name: None
+        if one is None
+        else {key: asdict(one)[key] for key in ("estimate", "low", "high", "n")}
+        for name, one in found.items()
+    }
+    return {**shares, "promise": said.get("promise")}
 
 
 def _parts(bundle: Bundle, data: Any) -> tuple[Any, AnyArray, AnyArray | None]:

@@ -27,8 +27,10 @@ GOLDEN_ARRAYS = "golden.safetensors"
 SOURCE = "source.safetensors"
 TOKENIZER = "tokenizer.json"
 TRAINING = "training.jsonl"
+ANSWERS = "answers.json"
+ANSWERS_ARRAYS = "answers.safetensors"
 REQUIRED = frozenset([MODEL, STATE, GOLDEN, GOLDEN_ARRAYS])
-OPTIONAL = frozenset([SOURCE, TOKENIZER, TRAINING])
+OPTIONAL = frozenset([SOURCE, TOKENIZER, TRAINING, ANSWERS, ANSWERS_ARRAYS])
 MAX_MANIFEST = 1_000_000  # bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -293,6 +295,8 @@ def _agree(manifest: Manifest) -> None:
         wrong = f"it lists no {', '.join(sorted(REQUIRED - names))}"
     elif (SOURCE in names) != standalone or (TOKENIZER in names and not standalone):
         wrong = "the weights of the source are listed exactly when it is standalone"
+    elif (ANSWERS in names) != (ANSWERS_ARRAYS in names):
+        wrong = f"{ANSWERS} and {ANSWERS_ARRAYS} are listed together, or neither is"
     elif bool(manifest.classes) != (manifest.kind == "classification"):
         wrong = "classes belong to classification, and only to it"
     elif len(set(manifest.classes)) != len(manifest.classes):

@@ -14,6 +14,7 @@ from headstart.bundle.manifest import Manifest
 from headstart.core.errors import OptionError
 from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Pair, Reporter
 from headstart.strategies import STRATEGIES
+from headstart.strategies.answers import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,8 @@ class Bundle:
         Told when weights are fetched, and the progress of encoding.
     training : tuple of dict
         Loss and validation curves of a model that was tuned.
+    answers : Answers, optional
+        What calibrates the probabilities, and when the model abstains.
 
     Examples
     --------
@@ -65,9 +68,11 @@ class Bundle:
         path: Path | None = None,
         reporter: Reporter = SILENT,
         training: tuple[dict[str, Any], ...] = (),
+        answers: Answers | None = None,
     ) -> None:
         self.manifest, self.estimator, self.path = manifest, estimator, path
         self.reporter, self.training = reporter, training
+        self.answers = answers or Answers()
         self._golden, self._weights, self._tokenizer = golden, weights, tokenizer
         self._backbone = backbone
         self._proven = False
@@ -149,7 +154,8 @@ class Bundle:
         Returns
         -------
         ndarray of shape (n, k), float64
-            Columns in the order of ``classes``; rows sum to 1.
+            Columns in the order of ``classes``; rows sum to 1. Calibrated, where that was found
+            to help.
 
         Raises
         ------
@@ -162,6 +168,28 @@ class Bundle:
             raise OptionError("a regression model has no classes", hint="use predict")
         inputs = self._inputs(prepared(items, self.modality, self.manifest.columns))
         return self._outputs(inputs)
+
+    def abstains(self, items: Any, *, cache: bool = False) -> AnyArray:
+        """Say for which items the model does not know: not sure enough, or out of scope.
+
+        Parameters
+        ----------
+        items
+            As for ``predict``.
+        cache : bool
+            Keep the features of the items in the cache on disk.
+
+        Returns
+        -------
+        ndarray of shape (n,), bool
+            All False for a model that was made without ``max_risk``.
+
+        Raises
+        ------
+        OptionError, DataError, IntegrityError, BundleCorruptError
+            As for ``predict``.
+        """
+        return self._answered(prepared(items, self.modality, self.manifest.columns), cache=cache)[3]
 
     def predict_frame(self, items: Any, ids: Sequence[str] | None = None) -> pd.DataFrame:
         """Predict as a table: ``input``, ``label``, ``confidence``, ``abstained``, ``p_<class>``.
@@ -176,8 +204,8 @@ class Bundle:
         Returns
         -------
         DataFrame with n rows
-            ``confidence`` is the probability of the label, and missing for regression;
-            ``abstained`` is False: the model answers always.
+            ``confidence`` is the calibrated probability of the label, and missing for regression;
+            ``abstained`` is True where the model does not know: see ``abstains``.
 
         Raises
         ------
@@ -192,18 +220,13 @@ class Bundle:
             raise OptionError(
                 "there must be an id for each item", got=len(names), allowed=[len(ready)]
             )
-        inputs = self._inputs(ready)
-        labels, made = self._labels(inputs), self._outputs(inputs)
-        confidence = np.full(len(names), np.nan)
-        if self.classes:
-            column = {name: j for j, name in enumerate(self.classes)}
-            confidence = made[np.arange(len(names)), [column[label] for label in labels]]
+        labels, made, confidence, silent = self._answered(ready)
         frame = pd.DataFrame(
             {
                 "input": pd.Series(names, dtype=object),
                 "label": labels,
                 "confidence": confidence,
-                "abstained": np.zeros(len(names), dtype=bool),
+                "abstained": silent,
             }
         )
         shares = pd.DataFrame(
@@ -287,9 +310,9 @@ class Bundle:
         """
         from headstart.evaluate import Predictions
 
-        inputs = self._inputs(prepared(items, self.modality, self.manifest.columns), cache=cache)
-        labels = self._labels(inputs)
-        return Predictions(labels, self._outputs(inputs) if self.classes else None, self.classes)
+        ready = prepared(items, self.modality, self.manifest.columns)
+        labels, made, _, _ = self._answered(ready, cache=cache)
+        return Predictions(labels, made if self.classes else None, self.classes)
 
     def backbone(self) -> Backbone:
         """Return the source's backbone, tuned if the strategy tunes; loaded at first use.
@@ -320,6 +343,23 @@ class Bundle:
                     self._backbone = from_catalogue(record, self.reporter)
                 self._backbone = with_tuned(self.estimator, self._backbone)
             return self._backbone
+
+    def _answered(
+        self, items: Any, *, cache: bool = False
+    ) -> tuple[AnyArray, FloatArray, FloatArray, AnyArray]:
+        """Return labels, outputs, confidence, and where the model abstains."""
+        inputs = self._inputs(items, cache=cache)
+        labels, made = self._labels(inputs), self._outputs(inputs)
+        n = len(labels)
+        if not self.classes:
+            return labels, made, np.full(n, np.nan), np.zeros(n, dtype=bool)
+        column = {name: j for j, name in enumerate(self.classes)}
+        own = np.array([column[label] for label in labels], dtype=np.int64)
+        confidence = made[np.arange(n), own]
+        features = inputs.transfer if isinstance(inputs, Pair) else inputs
+        scope = self.answers.scope is not None
+        silent = self.answers.abstains(confidence, features if scope else None)
+        return labels, made, confidence, silent
 
     def _inputs(self, items: Any, *, cache: bool = False) -> Any:
         """Return what the estimator takes: features, pixels or the items, or a pair for a blend."""
@@ -359,4 +399,5 @@ class Bundle:
     def _outputs(self, inputs: Any) -> FloatArray:
         if not len(inputs):
             return np.empty((0, len(self.classes)) if self.classes else 0)
-        return outputs(self.estimator, self.manifest.kind, inputs)
+        made = outputs(self.estimator, self.manifest.kind, inputs)
+        return self.answers.probabilities(made) if self.classes else made

@@ -11,6 +11,8 @@ from headstart.bundle import disk
 from headstart.bundle.codec import from_json, from_safetensors
 from headstart.bundle.golden import check_head, from_files
 from headstart.bundle.manifest import (
+    ANSWERS,
+    ANSWERS_ARRAYS,
     GOLDEN,
     GOLDEN_ARRAYS,
     MANIFEST,
@@ -29,6 +31,7 @@ from headstart.core.types import SILENT, Reporter, State
 
 if TYPE_CHECKING:
     from headstart.strategies import StrategySpec
+    from headstart.strategies.answers import Answers
 
 
 def load(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) -> Bundle:
@@ -112,6 +115,7 @@ def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle:
         path=path,
         reporter=reporter,
         training=_lines(raw[TRAINING]) if TRAINING in raw else (),
+        answers=_answers(raw[ANSWERS], raw[ANSWERS_ARRAYS], manifest) if ANSWERS in raw else None,
     )
 
 
@@ -166,6 +170,29 @@ def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
     if classes != list(manifest.classes):
         raise BundleCorruptError("manifest and model have other classes", where=STATE)
     return estimator
+
+
+def _answers(meta_raw: bytes, arrays_raw: bytes, manifest: Manifest) -> Answers:
+    """Read what calibrates the model and when it abstains, and try it once."""
+    import numpy as np
+
+    from headstart.strategies.answers import Answers
+
+    state = State(from_safetensors(arrays_raw, ANSWERS_ARRAYS), from_json(meta_raw, ANSWERS))
+    try:
+        answers = Answers.from_state(state)
+        count = len(manifest.classes)
+        shares = answers.probabilities(np.full((1, count), 1.0 / count))
+        seen = None
+        if answers.scope is not None:
+            assert manifest.source is not None
+            seen = np.zeros((1, int(manifest.source.card["dim"])), dtype=np.float32)
+        answers.abstains(shares.max(axis=1), seen)
+    except Exception as error:  # what is not its own can fail anywhere
+        raise BundleCorruptError(
+            f"not what calibrates a model or lets it abstain: {error}", where=ANSWERS
+        ) from error
+    return answers
 
 
 def _side(manifest: Manifest, spec: StrategySpec) -> None:

@@ -17,6 +17,8 @@ from headstart.bundle import disk, golden
 from headstart.bundle.codec import plain, to_json, to_safetensors
 from headstart.bundle.contents import BundleContents, result_of
 from headstart.bundle.manifest import (
+    ANSWERS,
+    ANSWERS_ARRAYS,
     FORMAT,
     GOLDEN,
     GOLDEN_ARRAYS,
@@ -148,7 +150,15 @@ def in_memory(contents: BundleContents, *, reporter: Reporter = SILENT) -> Bundl
     if backbone is not None:
         backbone = with_tuned(estimator, backbone)
     curves = tuple(contents.state.meta.get("history", ()))
-    return Bundle(manifest, estimator, None, backbone=backbone, reporter=reporter, training=curves)
+    return Bundle(
+        manifest,
+        estimator,
+        None,
+        backbone=backbone,
+        reporter=reporter,
+        training=curves,
+        answers=contents.answers,
+    )
 
 
 def _files(contents: BundleContents) -> dict[str, bytes]:
@@ -168,6 +178,10 @@ def _files(contents: BundleContents) -> dict[str, bytes]:
     }
     if curves:
         raw[TRAINING] = as_lines(curves).encode()
+    if contents.answers is not None:
+        state = contents.answers.to_state()
+        raw[ANSWERS] = to_json(plain(state.meta, ANSWERS))
+        raw[ANSWERS_ARRAYS] = to_safetensors(state.arrays, ANSWERS_ARRAYS)
     if contents.standalone and backbone is not None:
         raw[SOURCE] = to_safetensors(backbone.tensors(), SOURCE)
         if backbone.tokenizer is not None:

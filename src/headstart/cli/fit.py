@@ -49,6 +49,12 @@ def fit(
         bool | None,
         typer.Option("--curve/--no-curve", help="Learn from fewer labels too; else if cheap."),
     ] = None,
+    max_risk: Annotated[
+        float | None,
+        typer.Option(
+            "--max-risk", metavar="R", help="Abstain, so that at most this share is wrong: 0.05."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the same command was stopped.")
     ] = False,
@@ -87,6 +93,7 @@ def fit(
                 metric=metric,
                 budget=budget,
                 curve=curve,
+                max_risk=max_risk,
                 seed=seed,
                 allow_unreadable=allow_unreadable,
                 checkpoint=checkpoints,

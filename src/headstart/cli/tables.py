@@ -60,6 +60,8 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
         bold = "bold" if name == result.chosen.name else ""
         judged.add_row(name, estimate, interval, style=bold)
     yield judged
+    if result.abstention is not None:
+        yield Text(result.abstention.promise)
     yield from curve_blocks(result)
     yield from label_blocks(result)
     yield ""
@@ -176,4 +178,12 @@ def evaluation_table(measured: Mapping[str, Any]) -> Iterator[RenderableType]:
     for name in ("accuracy", "macro_f1", "rmse", "r2"):
         if name in measured and name != measured["metric"]:
             table.add_row(name, f"{measured[name]:.3f}", "")
+    for name, shown in (("coverage", "answered"), ("risk_answered", "wrong of these")):
+        if measured.get(name):
+            one = measured[name]
+            table.add_row(
+                shown, f"{one['estimate']:.3f}", f"\\[{one['low']:.3f}, {one['high']:.3f}]"
+            )
     yield table
+    if measured.get("promise"):
+        yield Text(str(measured["promise"]))

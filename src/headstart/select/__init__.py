@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.select.abstain import Abstention, Answering, answering, risk_asked
 from headstart.select.blend import pair_of
 from headstart.select.board import Board, Judged, Pick, advised, groups_of, judge
 from headstart.select.choose import Choice, choose
@@ -35,7 +36,9 @@ __all__ = [
     "BASELINES",
     "MAJORITY",
     "SCRATCH",
+    "Abstention",
     "Advice",
+    "Answering",
     "Board",
     "Choice",
     "Clock",
@@ -58,6 +61,7 @@ __all__ = [
     "Rules",
     "advice",
     "advised",
+    "answering",
     "choose",
     "corrected",
     "enough_labels",
@@ -81,6 +85,7 @@ __all__ = [
     "race",
     "rank",
     "rescue",
+    "risk_asked",
     "sample",
     "scout",
     "seconds_of",

@@ -35,6 +35,7 @@ class Calibration:
     temperature : float
         Above 0; above 1 makes the model less sure.
     bias : ndarray of shape (k,), optional
+        Left out where there are more or fewer classes, as after another was enrolled.
 
     Examples
     --------
@@ -52,7 +53,7 @@ class Calibration:
             return known
         scores = log_probabilities(known) / self.temperature
         plain = softmax(scores)
-        if self.bias is None:
+        if self.bias is None or len(self.bias) != known.shape[1]:
             return plain
         shifted = softmax(scores + self.bias)
         kept = shifted.argmax(axis=1) == known.argmax(axis=1)
