@@ -8,7 +8,7 @@ from typing import Any, get_args
 from headstart.core.errors import SourceError
 from headstart.core.types import Modality
 
-FAMILIES = ("bert", "efficientnet-lite", "hf", "mpnet", "timm")
+FAMILIES = ("bert", "conv4", "efficientnet-lite", "hf", "mpnet", "timm")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SourceCard:
         Of the package they come in.
     permissive : bool
         True where the licence of the weights allows commercial use without sharing alike.
-    family : {"bert", "efficientnet-lite", "hf", "mpnet", "timm"}
+    family : {"bert", "conv4", "efficientnet-lite", "hf", "mpnet", "timm"}
         Which code builds it.
     config : dict
         The dimensions that code needs.
@@ -57,7 +57,7 @@ class SourceCard:
         The published number the prior is made of.
     paper : str
     provider : str
-        Who brings it: "package", "local", "huggingface", "timm".
+        Who brings it: "package", "local", "huggingface", "timm"; "directory": headstart wrote it.
     """
 
     name: str

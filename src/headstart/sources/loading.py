@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from headstart.core.errors import NotInstalledError
 from headstart.core.types import SILENT, AnyArray, Reporter
-from headstart.sources import bert, efficientnet_lite, mpnet
+from headstart.sources import bert, conv4, efficientnet_lite, mpnet
 from headstart.sources.backbone import Backbone, fill, tensors_sha256
 from headstart.sources.cards import SourceCard
 from headstart.sources.names import card as card_of
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BUILD: dict[str, Callable[[SourceCard], Backbone]] = {
     "bert": bert.build,
+    "conv4": conv4.build,
     "efficientnet-lite": efficientnet_lite.build,
     "mpnet": mpnet.build,
 }
@@ -68,6 +69,10 @@ def load(
         from headstart.sources import hf
 
         return hf.load(card)
+    if card.provider == "directory":
+        from headstart.sources import directory
+
+        return directory.load(card)
     if card.family == "timm":
         from headstart.sources import timm_door
 

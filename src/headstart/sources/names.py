@@ -117,7 +117,8 @@ def card(name: str) -> SourceCard:
     Parameters
     ----------
     name : str
-        A name in the catalogue; the path of a local directory in Hugging Face layout
+        A name in the catalogue; the path of a directory that `headstart metatrain` wrote, or
+        of one in Hugging Face layout
         (``config.json``, ``model.safetensors`` and, for text, ``tokenizer.json``);
         ``org/name`` or ``hf:org/name`` on the Hugging Face hub; ``timm:model``.
 
@@ -137,6 +138,11 @@ def card(name: str) -> SourceCard:
         from headstart.sources import timm_door
 
         return timm_door.describe(name.removeprefix("timm:"))
+    if Path(name).is_dir():
+        from headstart.sources import directory
+
+        if directory.is_directory_source(Path(name)):
+            return directory.describe(name)
     if name.startswith("hf:") or Path(name).is_dir() or _is_hub_id(name):
         from headstart.sources import hf
 
