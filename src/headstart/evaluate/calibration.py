@@ -168,8 +168,9 @@ def calibrate(
     fitted = {"temperature": _held_out(known, codes, dealt, biased=False)}
     if _bias_may_help(known, codes):
         fitted["bias"] = _held_out(known, codes, dealt, biased=True)
-    before = _losses(known, codes)
-    losses = {name: _losses(found, codes) for name, found in fitted.items()}
+    told = _known(known, codes)
+    before = _losses(known, codes, told)
+    losses = {name: _losses(found, codes, told) for name, found in fitted.items()}
     chosen, why = _choose(before, losses, groups)
     after = fitted.get(chosen, known)
     right = (predictions.labels.astype(str) == truth.astype(str)).astype(float)
@@ -271,9 +272,10 @@ def _known(probabilities: FloatArray, codes: IntArray) -> AnyArray:
     return found
 
 
-def _losses(probabilities: FloatArray, codes: IntArray) -> FloatArray:
+def _losses(probabilities: FloatArray, codes: IntArray, told: AnyArray) -> FloatArray:
+    """Return the log loss of each item; nothing for those that the model could not be right on."""
     result: FloatArray = -log_probabilities(probabilities)[np.arange(len(codes)), codes]
-    return np.where(_known(probabilities, codes), result, 0.0)
+    return np.where(told, result, 0.0)
 
 
 def _bias_may_help(probabilities: FloatArray, codes: IntArray) -> bool:
