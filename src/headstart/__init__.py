@@ -18,14 +18,18 @@ from typing import TYPE_CHECKING, Any
 from headstart._version import __version__
 
 if TYPE_CHECKING:
-    from headstart import bundle, data, encode, evaluate, select, sources, strategies
+    from headstart import bundle, data, encode, evaluate, meta, select, sources, strategies
     from headstart.bundle import Bundle, load
     from headstart.core import errors
     from headstart.core.types import Candidate, Decision, Features, Gain, Score, Task
     from headstart.inspection import check
+    from headstart.meta.report import MetaResult
+    from headstart.metatrain import metatrain
     from headstart.ranking import Ranking, rank_sources
     from headstart.result import Result
     from headstart.transfer import fit
+    from headstart.zero_result import ZeroShotResult
+    from headstart.zeroshot import zero_shot
 
 __all__ = [
     "Bundle",
@@ -33,10 +37,12 @@ __all__ = [
     "Decision",
     "Features",
     "Gain",
+    "MetaResult",
     "Ranking",
     "Result",
     "Score",
     "Task",
+    "ZeroShotResult",
     "__version__",
     "bundle",
     "check",
@@ -46,13 +52,16 @@ __all__ = [
     "evaluate",
     "fit",
     "load",
+    "meta",
+    "metatrain",
     "rank_sources",
     "select",
     "sources",
     "strategies",
+    "zero_shot",
 ]
 
-_ROOMS = ("bundle", "data", "encode", "evaluate", "select", "sources", "strategies")
+_ROOMS = ("bundle", "data", "encode", "evaluate", "meta", "select", "sources", "strategies")
 _HOMES = {
     "Bundle": "bundle",
     "load": "bundle",
@@ -62,11 +71,15 @@ _HOMES = {
     "Gain": "core.types",
     "Score": "core.types",
     "Task": "core.types",
+    "MetaResult": "meta.report",
     "Ranking": "ranking",
     "Result": "result",
     "check": "inspection",
     "fit": "transfer",
+    "metatrain": "metatrain",
     "rank_sources": "ranking",
+    "ZeroShotResult": "zero_result",
+    "zero_shot": "zeroshot",
 }
 
 

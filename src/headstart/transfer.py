@@ -6,7 +6,7 @@ Read this file from top to bottom and you know the product. No algorithm lives h
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ FEWEST_JUDGES = 10  # labelled items below which a regression is judged out of f
 
 
 def fit(
-    data: Any,
+    data: Any = None,
     *,
+    classes: Any = None,
     label: Any = None,
     text: str | None = None,
     path: str | None = None,
@@ -58,6 +59,7 @@ def fit(
     allow_unreadable: float = 0.05,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    beside: Mapping[select.Entry, Mapping[str, Any]] | None = None,
     reporter: Reporter = SILENT,
 ) -> Result:
     """Find out whether transfer helps on this data, by how much, and return the better model.
@@ -67,6 +69,9 @@ def fit(
     data : path, DataFrame, (X, y), Dataset or list
         A folder with a sub-folder a class; a CSV, TSV, JSON Lines or Parquet file; a data frame;
         arrays ``(X, y)``; a Hugging Face dataset; or a list of items with ``label=`` their labels.
+    classes : optional
+        The names of the classes, or what describes them: then labels may be few or none, and DATA
+        may be left out (see ``headstart.zero_shot``, which takes over).
     label, text, path, group : str, optional
         Columns of the label, the text, the file path and the groups that must not be split.
         For a folder, ``group`` is a regular expression searched in each file's relative path.
@@ -100,6 +105,8 @@ def fit(
         minute and when it is asked to stop.
     resume : bool
         Go on from the checkpoints of the same data, options and seed, to the same bits.
+    beside : mapping of Entry to mapping, optional
+        Candidates that know the classes, each with its parameters: ``zero_shot`` makes them.
     reporter : Reporter
         Where progress and messages go.
 
@@ -120,8 +127,14 @@ def fit(
     >>> print(result.gain)                               # doctest: +SKIP
     +0.183 [0.121, 0.244] over scratch: positive transfer
     """
+    if classes is not None:
+        given = dict(locals())
+        del given["beside"]
+        from headstart.zeroshot import zero_shot
+
+        return zero_shot(given.pop("classes"), given.pop("data"), **given)
     started = time.perf_counter()
-    log, seed = _Log(reporter), int(seed)
+    log, seed = Log(reporter), int(seed)
     if shots is not None and shots < 1:
         raise OptionError(
             "the number of labels a class must be at least 1", where="--shots", got=shots
@@ -149,19 +162,21 @@ def fit(
     # Say who takes part, and what counts.
     plan = select.plan(task.modality, task.kind, source=source, strategy=strategy)
     log.add(*plan.decisions)
+    plan = plan.with_known(tuple(beside or ()))
     plan = select.enough_labels(plan, train, named=strategy is not None)
     log.add(*plan.decisions)
     rules = select.Rules(_metric(metric, task, log), judge is not None, strategy is not None)
 
     # Turn the items into what the candidates see, once for all of them.
     tuning = {"checkpoint": checkpoint, "resume": resume, "reporter": select.Once(reporter)}
-    view = View(train, judge, seed, tuning, reporter)
+    view = View(train, judge, seed, tuning, reporter, beside)
     for name in plan.sources[:1]:
         view.encode(name)
 
     # Race: candidates predict the same training items out of fold; who cannot win any more stops.
     folds = _folds(train, judge, seed, log)
     facts = [train.fingerprint, train.groups.tolist(), __version__, seed, shots]
+    facts += [select.identity(beside)] if beside else []
     journal = select.Journal(
         checkpoint, facts, identity=view.identity, resume=resume, reporter=reporter
     )
@@ -263,7 +278,7 @@ def fit(
     return replace(result, label_these=named, seconds=time.perf_counter() - started)
 
 
-class _Log:
+class Log:
     """Collects decisions and says each one as it is made."""
 
     def __init__(self, reporter: Reporter) -> None:
@@ -271,6 +286,7 @@ class _Log:
         self.decisions: list[Decision] = []
 
     def add(self, *decisions: Decision) -> None:
+        """Say decisions, and keep them."""
         for decision in decisions:
             self.reporter.say(str(decision))
         self.keep(*decisions)
@@ -280,7 +296,7 @@ class _Log:
         self.decisions += decisions
 
 
-def _set_apart(task: Task, shots: int | None, seed: int, log: _Log) -> tuple[Task, Task | None]:
+def _set_apart(task: Task, shots: int | None, seed: int, log: Log) -> tuple[Task, Task | None]:
     """Return the training part and the part that judges (None: out-of-fold predictions judge)."""
     if shots is None:
         return replace(task, test=None), task.test
@@ -321,7 +337,7 @@ def _unjudged(task: Task, rest: IntArray) -> str:
     return ", ".join(name for name in task.classes if name not in left)
 
 
-def _say_skipped(skipped: Sequence[Skipped], log: _Log) -> None:
+def _say_skipped(skipped: Sequence[Skipped], log: Log) -> None:
     if not skipped:
         return
     first = "; ".join(f"{one.item}: {one.reason}" for one in skipped[:3])
@@ -329,7 +345,7 @@ def _say_skipped(skipped: Sequence[Skipped], log: _Log) -> None:
     log.add(Decision(f"items left out: {len(skipped):,}", first + more, "--json lists all"))
 
 
-def _metric(name: str | None, task: Task, log: _Log) -> str:
+def _metric(name: str | None, task: Task, log: Log) -> str:
     if name is not None:
         return evaluate.find_metric(name, task.kind).name
     assert task.labels is not None
@@ -346,7 +362,7 @@ def _one_a_class(train: Task) -> bool:
 
 
 def _folds(
-    train: Task, judge: Task | None, seed: int, log: _Log
+    train: Task, judge: Task | None, seed: int, log: Log
 ) -> list[tuple[IntArray, IntArray]]:
     """Return the folds whose held-out predictions choose."""
     try:
@@ -375,7 +391,7 @@ def _folds(
     return folds
 
 
-def _ship(plan: Plan, pick: Pick, judged: Judged, log: _Log, *, apart: bool) -> Entry:
+def _ship(plan: Plan, pick: Pick, judged: Judged, log: Log, *, apart: bool) -> Entry:
     """Return what the user gets: the guard's advice, unless they named what they want.
 
     A part that judges (``apart``) may overrule the few items that chose, both ways.

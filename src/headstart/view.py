@@ -22,6 +22,8 @@ class View:
     tuning : mapping
         What strategies that tune a source share.
     reporter : Reporter
+    given : mapping of Entry to mapping, optional
+        Parameters of single candidates.
 
     Attributes
     ----------
@@ -38,6 +40,7 @@ class View:
         seed: int,
         tuning: Mapping[str, Any],
         reporter: Reporter,
+        given: Mapping[Entry, Mapping[str, Any]] | None = None,
     ) -> None:
         self.train, self.judge, self.reporter = train, judge, reporter
         self._backbones: dict[str, Any] = {}
@@ -57,6 +60,7 @@ class View:
             train.items,
             tuning,
             train.groups,
+            given or {},
         )
 
     def encode(self, name: str) -> None:

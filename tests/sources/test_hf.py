@@ -151,7 +151,7 @@ def test_image_encoder_gives_what_transformers_gives(kind: str, tmp_path: Path) 
     assert len(layers) == (2 if kind != "mobilenet_v2" else 16)
 
 
-def test_clip_is_an_image_encoder_by_its_vision_tower(tmp_path: Path) -> None:
+def test_clip_is_an_image_encoder_by_its_projected_vision_tower(tmp_path: Path) -> None:
     config = transformers.CLIPConfig(
         text_config={**SMALL, "projection_dim": 8},
         vision_config={**VISION, "projection_dim": 8},
@@ -161,8 +161,9 @@ def test_clip_is_an_image_encoder_by_its_vision_tower(tmp_path: Path) -> None:
     backbone = sources.load(str(tmp_path))
     batch = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        expected = model.vision_model(pixel_values=batch).pooler_output
-        torch.testing.assert_close(backbone(batch), expected)
+        pooled = model.vision_model(pixel_values=batch).pooler_output
+        torch.testing.assert_close(backbone(batch), model.visual_projection(pooled))
+    assert backbone.card.dim == 8
     assert backbone.card.input["squash"] is False
     rebuilt = sources.from_state(backbone.card, backbone.tensors(), None)
     with torch.no_grad():

@@ -14,10 +14,21 @@ from headstart.core.errors import OptionError
 
 
 def fit(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Class folders, or a file.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="MODEL", help="Where the model is saved.")
     ],
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="Class folders, or a file.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes",
+            metavar="NAMES|FILE",
+            help='Classes by name, "refund, card lost", or a CSV of class,description or of '
+            "class and attributes: labels may then be few or none, and DATA left out.",
+        ),
+    ] = None,
     label: options.Label = None,
     text: options.Text = None,
     path: options.PathColumn = None,
@@ -75,12 +86,18 @@ def fit(
         from headstart import bundle, transfer
         from headstart.strategies.tuning.checkpoint import clear
 
+        if data is None and classes is None:
+            raise OptionError(
+                "Missing argument 'DATA'",
+                hint="only with --classes may it be left out; `headstart fit --help` tells more",
+            )
         bundle.check_target(output)
         _check_writable(output)
         checkpoints = output.with_name(f"{output.name}.checkpoints")
         with stopping_in_order(checkpoints):
             result = transfer.fit(
                 data,
+                classes=classes,
                 label=label,
                 text=text,
                 path=path,
@@ -104,6 +121,13 @@ def fit(
         clear(checkpoints)
     if json:
         emit_json(result.to_json() | {"model": str(output)})
+        return
+    from headstart.zero_result import ZeroShotResult
+
+    if isinstance(result, ZeroShotResult):
+        from headstart.cli.zero_table import zero_blocks
+
+        show(*zero_blocks(result, str(output)))
         return
     from headstart.cli.tables import result_table
 

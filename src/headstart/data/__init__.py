@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.data.check import check as check
+    from headstart.data.class_list import ClassList as ClassList
+    from headstart.data.class_list import read_classes as read_classes
     from headstart.data.columns import column_types as column_types
     from headstart.data.duplicates import duplicate_groups as duplicate_groups
     from headstart.data.examples import EXAMPLES as EXAMPLES
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from headstart.data.examples import fetch_example as fetch_example
     from headstart.data.findings import CheckReport as CheckReport
     from headstart.data.findings import Finding as Finding
+    from headstart.data.for_classes import read_for_classes as read_for_classes
     from headstart.data.images import content_hash as content_hash
     from headstart.data.images import read_image as read_image
     from headstart.data.inputs import read_inputs as read_inputs
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CheckReport": "findings",
+    "ClassList": "class_list",
     "EXAMPLES": "examples",
     "Example": "examples",
     "Finding": "findings",
@@ -38,6 +42,8 @@ _HOMES = {
     "duplicate_groups": "duplicates",
     "fetch_example": "examples",
     "read": "reading",
+    "read_classes": "class_list",
+    "read_for_classes": "for_classes",
     "read_image": "images",
     "read_inputs": "inputs",
     "shots": "splits",
@@ -48,6 +54,7 @@ _HOMES = {
 __all__ = [
     "EXAMPLES",
     "CheckReport",
+    "ClassList",
     "Example",
     "Finding",
     "check",
@@ -56,6 +63,8 @@ __all__ = [
     "duplicate_groups",
     "fetch_example",
     "read",
+    "read_classes",
+    "read_for_classes",
     "read_image",
     "read_inputs",
     "shots",

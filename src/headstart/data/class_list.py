@@ -49,6 +49,16 @@ class ClassList:
     origin: str = OPTION
     decisions: tuple[Decision, ...] = ()
 
+    @property
+    def has_attributes(self) -> bool:
+        """Whether numbers describe the classes, not words."""
+        return self.attributes is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is said of the classes as plain values; of attributes their names."""
+        said = dict(zip(self.names, map(list, self.descriptions), strict=True))
+        return {"classes": said, "attributes": list(self.attribute_names)}
+
 
 def read_classes(classes: Any) -> ClassList:
     """Read what a user says of the classes.

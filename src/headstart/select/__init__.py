@@ -30,7 +30,17 @@ from headstart.select.rank import Contender, Ranked, Ranks, rank
 from headstart.select.sample import sample
 from headstart.select.scout import scout
 from headstart.select.transferability import gbc, h_score, leep, logme, nce
+from headstart.select.unlabelled import (
+    Known,
+    adapted,
+    by_attributes,
+    guessed,
+    labels_to_tell,
+    scored,
+    too_few,
+)
 from headstart.select.why import why_scratch
+from headstart.select.zero import Start, identity, start
 
 __all__ = [
     "BASELINES",
@@ -51,6 +61,7 @@ __all__ = [
     "Journal",
     "Judged",
     "Judges",
+    "Known",
     "Learned",
     "Once",
     "Outcome",
@@ -59,9 +70,12 @@ __all__ = [
     "Ranked",
     "Ranks",
     "Rules",
+    "Start",
+    "adapted",
     "advice",
     "advised",
     "answering",
+    "by_attributes",
     "choose",
     "corrected",
     "enough_labels",
@@ -69,12 +83,15 @@ __all__ = [
     "gbc",
     "groups_of",
     "guard",
+    "guessed",
     "h_score",
     "held_rows",
+    "identity",
     "input_of",
     "judge",
     "known_by",
     "label_next",
+    "labels_to_tell",
     "learning_curve",
     "leep",
     "logme",
@@ -87,8 +104,11 @@ __all__ = [
     "rescue",
     "risk_asked",
     "sample",
+    "scored",
     "scout",
     "seconds_of",
+    "start",
+    "too_few",
     "tuners",
     "veto",
     "why_scratch",

@@ -111,6 +111,8 @@ class Board:
             return Pick(None, False, (Decision("no transfer could be measured", failed),))
         pure = {entry: one for entry, one in runners.items() if not entry.member}
         best, decisions = self._best(pure, plan.known)
+        if plan.untrained in pure and best != plan.untrained:
+            best, decisions = self._kept(plan.untrained, best, pure, decisions)
         ship, advice = self._guarded(best, pure)
         if not plan.guarded:
             advice = [advised(each) for each in advice]
@@ -119,6 +121,29 @@ class Board:
         if blends and plan.blend and not plan.guarded:
             return Pick(blends[0], True, pick.decisions)
         return self._blended(blends[0], runners[blends[0]], pick) if blends else pick
+
+    def _kept(
+        self,
+        untrained: Entry,
+        best: Entry,
+        runners: Mapping[Entry, Measured],
+        decisions: list[Decision],
+    ) -> tuple[Entry, list[Decision]]:
+        """Keep what needs no training unless the best of the trained is surely better."""
+        lead = self.judge.lead(runners[best], runners[untrained])
+        if lead is None:
+            return best, decisions
+        numbers = (
+            f"{best.name} against it: {lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}] "
+            f"{self.metric} on {lead.n:,} items that neither learnt from"
+        )
+        if lead.low > SAME:
+            why = (
+                f"it is surely better than {untrained.name}, which learns from no label; {numbers}"
+            )
+            return best, [*decisions, Decision(best.name, why, FORCE)]
+        why = f"it learns from no label, and no trained candidate is surely better; {numbers}"
+        return untrained, [*decisions, Decision(untrained.name, why, FORCE)]
 
     def _known_best(self, plan: Plan) -> Entry:
         """Return what is taken where nothing was measured: the probe of the best known source."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headstart import sources as source_room
 from headstart.core.errors import OptionError, UnknownNameError
@@ -16,6 +16,8 @@ MAJORITY = Entry("majority")
 SCRATCH = Entry("scratch")
 BASELINES = (MAJORITY, SCRATCH)
 FEW_LABELS_DEFAULT = "probe"
+UNTRAINED = ("zero-shot", "conse")
+"""The strategies that learn nothing from labels but their temperature."""
 TUNED_DEFAULTS: dict[Modality, tuple[str, ...]] = {
     "text": ("finetune", "lp-ft"),
     "image": ("lp-ft",),
@@ -42,6 +44,8 @@ class Plan:
         Whether the user named the sources: then all of them race.
     known : mapping of source to float or None
         Published quality, 0 to 1; None where there is none.
+    untrained : Entry or None
+        A candidate that needs no training: it is kept unless another is surely better.
     """
 
     transfers: tuple[Entry, ...]
@@ -51,6 +55,15 @@ class Plan:
     blend: bool = False
     sources_named: bool = False
     known: Mapping[str, float | None] = field(default_factory=dict)
+    untrained: Entry | None = None
+
+    def with_known(self, entries: Sequence[Entry]) -> Plan:
+        """Return the plan with candidates that know the classes, before all others."""
+        if not entries:
+            return self
+        first = next((entry for entry in entries if entry.strategy in UNTRAINED), None)
+        others = tuple(entry for entry in self.transfers if entry not in entries)
+        return replace(self, transfers=(*entries, *others), untrained=first)
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -115,6 +115,8 @@ class Field:
         Parameters that all of those share: ``checkpoint``, ``resume``, ``reporter``.
     groups : ndarray of shape (n,), optional
         Items of one group are never on both sides of a split; by default each is its own.
+    given : mapping of Entry to mapping
+        Parameters of single candidates.
     """
 
     inputs: Mapping[str | None, Any]
@@ -126,6 +128,7 @@ class Field:
     items: Any = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
     groups: IntArray | None = None
+    given: Mapping[Entry, Mapping[str, Any]] = field(default_factory=dict)
 
     def taken(self, index: IntArray, inputs: Mapping[str | None, Any]) -> Field:
         """Return the field of the items at ``index``, with inputs of their own."""
@@ -214,6 +217,7 @@ def _made(entry: Entry, field: Field, **given: Any) -> Any:
     """Return the unfitted estimator of a candidate."""
     if strategies.STRATEGIES[entry.strategy].tunes:
         given = {"source": entry.source, **field.tuning, **given}
+    given = {**field.given.get(entry, {}), **given}
     return strategies.make(
         entry.strategy, kind=field.kind, modality=field.modality, random_state=field.seed, **given
     )

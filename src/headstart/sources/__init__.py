@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone, ImageBackbone, TextBackbone
     from headstart.sources.cards import SourceCard
+    from headstart.sources.dual import reads_both, text_features
     from headstart.sources.loading import from_state, load
     from headstart.sources.names import (
         card,
@@ -35,7 +36,9 @@ _WHERE = {
     "installed": "names",
     "installed_path": "names",
     "load": "loading",
+    "reads_both": "dual",
     "search": "names",
+    "text_features": "dual",
 }
 
 __all__ = [
@@ -51,7 +54,9 @@ __all__ = [
     "installed",
     "installed_path",
     "load",
+    "reads_both",
     "search",
+    "text_features",
 ]
 
 

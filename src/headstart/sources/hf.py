@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _WANTED = ["*.json", "*_Pooling/*.json", "model*.safetensors", "README.md"]
 _OWN = {"bert": "bert", "mpnet": "mpnet"}
+_PROJECTION = "visual_projection.weight"
 _PRIOR = 0.5
 
 
@@ -68,6 +69,11 @@ def describe(name: str) -> SourceCard:
         provider="local" if local else "huggingface",
         **facts,
     )
+
+
+def located(card: SourceCard) -> Path:
+    """Return the directory of a source that `describe` made the card of."""
+    return _locate(card.origin.get("directory") or card.name)
 
 
 def _locate(name: str) -> Path:
@@ -132,11 +138,13 @@ def _facts(folder: Folder, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, A
     spec = folders.image_input(folder) if image else folders.text_input(folder)
     if image:
         spec["pooling"] = _image_pooling(used, shapes)
+    if _PROJECTION in shapes:  # a CLIP: what its text side is compared with
+        spec["projection"] = shapes[_PROJECTION][0]
     return {
         "modality": "image" if image else "text",
         "family": "hf",
         "config": {"model_type": used.model_type, **json.loads(used.to_json_string())},
-        "dim": _dim(used, folder, spec),
+        "dim": spec.get("projection") or _dim(used, folder, spec),
         "input": spec,
     }
 
@@ -241,7 +249,7 @@ def load(card: SourceCard) -> Backbone:
     SourceError
         The model does not run as an encoder, and why.
     """
-    folder = folders.open_folder(_locate(card.origin.get("directory") or card.name))
+    folder = folders.open_folder(located(card))
     if (found := folders.identity(folder)) != card.weights_sha256:
         raise IntegrityError(
             "the model is not the one that its card describes",
@@ -273,6 +281,10 @@ def load(card: SourceCard) -> Backbone:
             got=sorted(missing)[:5],
         )
     tokenizer = _tokenizer(folder) if card.modality == "text" else None
+    if card.input.get("projection"):
+        model = _projected(model, model.visual_projection)
+    else:
+        model = getattr(model, "vision_model", model)
     return _backbone(card, model, tokenizer)
 
 
@@ -311,7 +323,7 @@ def _backbone(card: SourceCard, model: Any, tokenizer_json: str | None) -> Backb
     from headstart.sources.loading import read_tokenizer
     from headstart.sources.staged import HubBackbone
 
-    model = getattr(model, "vision_model", model).float().eval()
+    model = model.float().eval()
     if card.input.get("pooling") != "pooler" and hasattr(model, "pooler"):
         model.pooler = None  # unused, and its weights may be random
     try:
@@ -334,6 +346,12 @@ def _backbone(card: SourceCard, model: Any, tokenizer_json: str | None) -> Backb
     if tokenizer_json is not None:
         backbone.tokenizer = read_tokenizer(tokenizer_json, card.input)
     return backbone
+
+
+def _projected(model: Any, projection: Any) -> Any:
+    from headstart.sources.dual import ProjectedVision
+
+    return ProjectedVision(getattr(model, "vision_model", model), projection)
 
 
 def _probe(card: SourceCard) -> Any:
@@ -363,7 +381,10 @@ def from_state(
     try:
         config = transformers.CONFIG_MAPPING[kind].from_dict(dict(card.config))
         model = transformers.AutoModel.from_config(config)
-        model = getattr(model, "vision_model", model)
+        if dim := card.input.get("projection"):
+            model = _projected(model, torch.nn.Linear(config.hidden_size, int(dim), bias=False))
+        else:
+            model = getattr(model, "vision_model", model)
         if card.input.get("pooling") != "pooler" and hasattr(model, "pooler"):
             model.pooler = None
         model.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})

@@ -44,8 +44,7 @@ class StrategySpec:
     on_request : bool
         Whether it takes part only where it is asked for.
     by_classes : bool
-        Whether what it knows is of the classes, not of the rows: it must be told ``class_features``
-        and needs no labels.
+        Whether it knows the classes by what is said of them: it must be told ``class_features``.
     """
 
     name: str
@@ -204,6 +203,17 @@ _SPECS = (
         {"classification": "heads:LinearHead"},
         on_request=True,
         by_classes=True,
+    ),
+    StrategySpec(
+        "enrolled",
+        "a head on frozen features that took in classes after it was fitted",
+        "features",
+        ENCODED,
+        True,
+        "imprinted weights: Qi et al., CVPR 2018",
+        {"classification": "enrolled:Enrolled"},
+        {"classification": "enrolled_head:EnrolledHead"},
+        on_request=True,
     ),
     _tuned(
         "finetune",

@@ -9,8 +9,11 @@ import numpy as np
 
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import AnyArray, FloatArray, IntArray
+from headstart.strategies.temper import sharpness
 
 WHERE = "class_features"
+KNOWN_ITEMS = 20
+"""How many labelled items a sharpness that is known beforehand counts for."""
 
 
 def class_rows(class_features: Any, *, width: int | None = None) -> tuple[AnyArray, FloatArray]:
@@ -84,3 +87,19 @@ def unit_length(rows: FloatArray) -> FloatArray:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     scaled: FloatArray = rows / np.where(length > 0.0, length, 1.0)
     return scaled
+
+
+def told_sharpness(scores: FloatArray, codes: IntArray, known: float) -> float:
+    """Return the factor on scores that labels tell, weighed against one that is known beforehand.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n, k)
+        Of rows that were not learnt from.
+    codes : ndarray of shape (n,), int
+    known : float > 0
+        Counts for 20 rows.
+    """
+    n = len(codes)
+    told = np.log(sharpness(scores, codes))
+    return float(np.exp((n * told + KNOWN_ITEMS * np.log(known)) / (n + KNOWN_ITEMS)))

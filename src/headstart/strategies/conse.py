@@ -9,16 +9,18 @@ import numpy as np
 
 from headstart.core.errors import OptionError
 from headstart.core.types import FloatArray, State
-from headstart.strategies.class_features import class_rows, codes_of, unit_length
+from headstart.strategies.class_features import (
+    class_rows,
+    codes_of,
+    told_sharpness,
+    unit_length,
+)
 from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
 from headstart.strategies.heads import softmax_rows
-from headstart.strategies.temper import sharpness as fitted_sharpness
 
 TOP = 10
 SHARPNESS = 12.0
 """Times the cosine of sentence embeddings, the logit, where no label tells."""
-KNOWN_ITEMS = 20
-"""How many labelled items the sharpness that is known beforehand counts for."""
 
 
 class ConSE(FrozenClassifier):
@@ -38,8 +40,8 @@ class ConSE(FrozenClassifier):
         The classifier's weights and offsets, on features (n, d).
     top : int, default 10
         How many of its classes are combined; all where it has fewer.
-    sharpness : float > 0, optional
-        Times the cosine, the logit. By default 12, which the labels move.
+    sharpness : float > 0, default 12
+        Times the cosine, the logit. Labels move it; it counts for 20 rows.
     source : str or Backbone, optional
         Encode raw items with this source; None: X is (n, d) features.
 
@@ -78,6 +80,8 @@ class ConSE(FrozenClassifier):
     ['pet', 'fruit']
     """
 
+    sharpness_: float
+
     def __init__(
         self,
         *,
@@ -85,7 +89,7 @@ class ConSE(FrozenClassifier):
         name_features: Any = None,
         classifier: Any = None,
         top: int = TOP,
-        sharpness: float | None = None,
+        sharpness: float = SHARPNESS,
         source: Any = None,
     ) -> None:
         self.class_features = class_features
@@ -110,11 +114,8 @@ class ConSE(FrozenClassifier):
                 got=self.weights_.shape,
                 allowed=f"({X.shape[1]}, c)",
             )
-        if self.sharpness is None and len(self.classes_) > 1:
-            told = np.log(fitted_sharpness(self._cosines(X), codes))
-            n = len(codes)
-            known = KNOWN_ITEMS * np.log(SHARPNESS)
-            self.sharpness_ = float(np.exp((n * told + known) / (n + KNOWN_ITEMS)))
+        if len(self.classes_) > 1:
+            self.sharpness_ = told_sharpness(self._cosines(X), codes, self.sharpness_)
         return self
 
     def _describe(self) -> None:
@@ -139,7 +140,7 @@ class ConSE(FrozenClassifier):
         if self.top < 1:
             raise OptionError("at least one class must count", where="top", got=self.top)
         self.top_ = min(int(self.top), c)
-        self.sharpness_ = SHARPNESS if self.sharpness is None else float(self.sharpness)
+        self.sharpness_ = float(self.sharpness)
         if not 0.0 < self.sharpness_ < np.inf:
             raise OptionError("must be a positive number", where="sharpness", got=self.sharpness)
 

@@ -1,7 +1,7 @@
 """Cosines with class directions as a saved model needs them: numpy alone.
 
-A head of k directions and offsets: ``softmax(sharpness * (unit(x - centre) @ directions.T) +
-offsets)``. Zero-shot directions are the features of class names; self-training moves them.
+A head of k directions and offsets: ``softmax(sharpness * (unit(x - centre) @ directions.T +
+offsets))``. Zero-shot directions are the features of class names; self-training moves them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class CosineHead:
     centre : ndarray of shape (d,)
         What is taken off an item's features first.
     offsets : ndarray of shape (k,)
-        Logarithms of how frequent the classes are, up to a constant.
+        Added to the cosines: more for frequent classes.
     sharpness : float
-        Times the cosine, the logit.
+        Times the scores, the logits.
     classes : ndarray of shape (k,)
     """
 
@@ -42,15 +42,15 @@ class CosineHead:
         self.directions_, self.centre_, self.offsets_ = directions, centre, offsets
         self.sharpness_, self.classes_ = sharpness, classes
 
-    def cosines(self, X: Any) -> FloatArray:
-        """Return the (n, k) cosines of (n, d) features with the classes, float64."""
+    def scores(self, X: Any) -> FloatArray:
+        """Return the (n, k) cosines of (n, d) features with the classes, and offsets, float64."""
         rows = unit_rows(np.asarray(X), self.centre_)
-        found: FloatArray = rows @ self.directions_.T
+        found: FloatArray = rows @ self.directions_.T + self.offsets_
         return found
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Return (n, k) probabilities; columns in the order of ``classes_``."""
-        return softmax_rows(self.sharpness_ * self.cosines(X) + self.offsets_)
+        return softmax_rows(self.sharpness_ * self.scores(X))
 
     def predict(self, X: Any) -> AnyArray:
         """Return the n most probable labels."""

@@ -39,6 +39,8 @@ class SelfTrained:
         The mean of the items.
     shares : ndarray of shape (k,)
         How frequent the classes are, as estimated; they sum to 1.
+    offsets : ndarray of shape (k,)
+        What the shares add to the cosines.
     agreement : float
         Share of the items that keep their class.
     largest : tuple of float
@@ -48,6 +50,7 @@ class SelfTrained:
     directions: FloatArray
     centre: FloatArray
     shares: FloatArray
+    offsets: FloatArray
     agreement: float
     largest: tuple[float, float]
 
@@ -83,12 +86,12 @@ def self_train(X: FloatArray, directions: FloatArray) -> SelfTrained:
     for _ in range(ROUNDS):
         members, shares = with_shares(softmax_rows(SHARPNESS * rows @ moved.T))
         moved = unit_length(PULL * n / k * described + members.T @ rows)
+    offsets = np.log(k * shares) / SHARPNESS
     before = (unit_rows(X, np.zeros(X.shape[1])) @ start.T).argmax(axis=1)
-    after = (SHARPNESS * rows @ moved.T + np.log(k * shares)).argmax(axis=1)
+    after = (rows @ moved.T + offsets).argmax(axis=1)
     largest = [float(np.bincount(codes, minlength=k).max()) / n for codes in (before, after)]
-    return SelfTrained(
-        moved, centre, shares, float((before == after).mean()), (largest[0], largest[1])
-    )
+    kept = float((before == after).mean())
+    return SelfTrained(moved, centre, shares, offsets, kept, (largest[0], largest[1]))
 
 
 def with_shares(chances: FloatArray, *, rounds: int = 10) -> tuple[FloatArray, FloatArray]:

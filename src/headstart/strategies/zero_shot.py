@@ -9,16 +9,18 @@ import numpy as np
 
 from headstart.core.errors import OptionError
 from headstart.core.types import AnyArray, FloatArray, State
-from headstart.strategies.class_features import class_rows, codes_of, unit_length
+from headstart.strategies.class_features import (
+    class_rows,
+    codes_of,
+    told_sharpness,
+    unit_length,
+)
 from headstart.strategies.cosine import CosineHead
 from headstart.strategies.frozen import FrozenClassifier, pack_classes
-from headstart.strategies.temper import sharpness as fitted_sharpness
 
 SHARPNESS = 20.0
 """Times the cosine of sentence embeddings, the logit, where no label tells: measured on intents
 and reviews (``benchmarks/results/zero_shot.md``)."""
-KNOWN_ITEMS = 20
-"""How many labelled items the sharpness that is known beforehand counts for."""
 
 
 class ZeroShot(FrozenClassifier):
@@ -34,9 +36,9 @@ class ZeroShot(FrozenClassifier):
     centre : array of shape (d,), optional
         Taken off an item's features first; nothing by default.
     class_offsets : mapping of label to number, optional
-        Logarithms of how frequent the classes are; equal by default.
-    sharpness : float > 0, optional
-        The inverse temperature: times the cosine, the logit. By default 20, which the labels move.
+        Added to the cosines; nothing by default.
+    sharpness : float > 0, default 20
+        The inverse temperature: times the cosine, the logit. Labels move it; it counts for 20 rows.
     source : str or Backbone, optional
         Encode raw items with this source; None: X is (n, d) features.
 
@@ -71,13 +73,18 @@ class ZeroShot(FrozenClassifier):
     ['up', 'right']
     """
 
+    directions_: FloatArray
+    centre_: FloatArray
+    offsets_: FloatArray
+    sharpness_: float
+
     def __init__(
         self,
         *,
         class_features: Mapping[Any, Any] | None = None,
         centre: Any = None,
         class_offsets: Mapping[Any, float] | None = None,
-        sharpness: float | None = None,
+        sharpness: float = SHARPNESS,
         source: Any = None,
     ) -> None:
         self.class_features = class_features
@@ -95,12 +102,8 @@ class ZeroShot(FrozenClassifier):
         X, y = self._check(X, y)
         self._describe(X.shape[1])
         codes = codes_of(y, self.classes_)
-        if self.sharpness is None and len(self.classes_) > 1:
-            cosines = self._head().cosines(X)
-            told = np.log(fitted_sharpness(cosines, codes))
-            n = len(codes)
-            known = np.log(SHARPNESS)
-            self.sharpness_ = float(np.exp((n * told + KNOWN_ITEMS * known) / (n + KNOWN_ITEMS)))
+        if len(self.classes_) > 1:
+            self.sharpness_ = told_sharpness(self._head().scores(X), codes, self.sharpness_)
         return self
 
     def _describe(self, width: int | None = None) -> None:
@@ -114,10 +117,10 @@ class ZeroShot(FrozenClassifier):
             )
         given = self.class_offsets or {}
         offsets = [float(given.get(name, 0.0)) for name in self.classes_.tolist()]
-        self.offsets_: FloatArray = np.array(offsets)
+        self.offsets_ = np.array(offsets)
         if not np.isfinite(self.offsets_).all():
             raise OptionError("offsets must be finite numbers", where="class_offsets", got=given)
-        self.sharpness_ = SHARPNESS if self.sharpness is None else float(self.sharpness)
+        self.sharpness_ = float(self.sharpness)
         if not 0.0 < self.sharpness_ < np.inf:
             raise OptionError("must be a positive number", where="sharpness", got=self.sharpness)
 
