@@ -113,6 +113,9 @@ def training_flag(monkeypatch: pytest.MonkeyPatch) -> None:
         ("backward", "finetune", {"call": 2}),
         ("validation", "lp-ft", {"most": 2}),
         ("prefix", "partial", {"most": 3}),
+        ("load", "contrastive", {"most": 3}),
+        ("forward", "contrastive", {"most": 2}),
+        ("backward", "contrastive", {"call": 2}),
     ],
 )
 def test_pieces_are_halved_and_the_effective_batch_kept(

@@ -26,6 +26,7 @@ PLANS: dict[str, tuple[str, dict[str, Any]]] = {
     "lora": ("lora", {"l2_sp": 0.01}),
     "ema": ("finetune", {"ema": 0.3, "bss": 0.001, "dropout": 0.1}),
     "partial": ("partial", {}),
+    "contrastive": ("contrastive", {"dropout": 0.1, "ema": 0.2}),
 }
 EXTRA = {"text": {"mask_tokens": 0.2}, "image": {"mixup": 0.2, "batch_norm": "train", "size": 32}}
 

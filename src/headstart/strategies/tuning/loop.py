@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,8 @@ from headstart.core.errors import Interrupted, OptionError
 from headstart.core.types import SILENT, AnyArray, IntArray, Reporter
 from headstart.strategies.tuning import regularise, schedule
 from headstart.strategies.tuning.checkpoint import Checkpoint
-from headstart.strategies.tuning.items import Items, count_batches, moved, order_of
+from headstart.strategies.tuning.contrast import Pairs
+from headstart.strategies.tuning.items import Items, count_batches, moved
 from headstart.strategies.tuning.network import Network
 from headstart.strategies.tuning.objective import (
     Objective,
@@ -77,6 +78,8 @@ class Loop:
         Written every minute, and when a signal asks to stop.
     resume : bool
         Go on from the checkpoint, where there is one.
+    refit : callable
+        Called before the network is judged: gives it a head, where none trains.
     reporter : Reporter
     name : str
         What is tuned, for the progress.
@@ -97,6 +100,7 @@ class Loop:
         seed: int = 0,
         checkpoint: Checkpoint | None = None,
         resume: bool = False,
+        refit: Callable[[Loop], None] = lambda loop: None,
         reporter: Reporter = SILENT,
         name: str = "the source",
     ) -> None:
@@ -109,7 +113,7 @@ class Loop:
         self.train, self.valid = train, valid
         self.device, self.half = device, half
         self.seed, self.checkpoint, self.resume = seed, checkpoint, resume
-        self.reporter, self.name = reporter, name
+        self.refit, self.reporter, self.name = refit, reporter, name
         self.progress = Progress(micro=micro or settings.batch)
         self.generator = torch.Generator().manual_seed(seed)
         self.total = count_batches(len(train), settings.batch) * settings.epochs
@@ -166,9 +170,7 @@ class Loop:
         while progress.epoch < settings.epochs and not progress.stopped:
             self._unfreeze(progress.epoch)
             if not self._batches:
-                self._batches = order_of(
-                    self.items.sizes, self.train, settings.batch, self.generator
-                )
+                self._batches = self.order()
             with self.network.training_mode():
                 while progress.place < len(self._batches):
                     self._goes_on(self._step(self._batches[progress.place]))
@@ -179,6 +181,12 @@ class Loop:
         if self.checkpoint is not None:
             self._save()
         self._heed(stop)
+
+    def order(self) -> list[IntArray]:
+        """Return the batches of an epoch, drawn anew."""
+        return self.objective.order(
+            self.items.sizes, self.train, self.settings.batch, self.generator
+        )
 
     def _heed(self, stop: Stop) -> None:
         """Write a checkpoint once a minute, and when a signal asked to stop."""
@@ -282,6 +290,8 @@ class Loop:
     def _gradients(self, index: IntArray, micro: int) -> float:
         """Accumulate the gradient of the batch's mean loss over its pieces; return the loss."""
         self.optimiser.zero_grad(set_to_none=True)
+        if isinstance(self.objective, Pairs):
+            return self.objective.backward(self._drawn, index, micro, (self._noise, self._replay))
         weight = float(self.objective.weights[torch.from_numpy(index)].sum())
         settings, loss_sum = self.settings, 0.0
         for piece in micro_pieces(len(index), micro):
@@ -300,6 +310,19 @@ class Loop:
                 loss = loss + settings.bss * regularise.bss(features) * len(part) / len(index)
             loss.backward()
         return loss_sum
+
+    def _drawn(self, index: IntArray) -> Tensor:
+        """Return the features of items as they train: masked, augmented, with dropout."""
+        batch = self.items.load(index, self.progress.epoch, self.generator)
+        with self._autocast():
+            return self.network(moved(batch, self.device), self.items.first)[0]
+
+    def _noise(self) -> Any:
+        return self.generator.get_state(), _noise(self.device)
+
+    def _replay(self, state: Any) -> None:
+        self.generator.set_state(state[0])
+        _set_noise(self.device, state[1])
 
     def _autocast(self) -> Any:
         if self.half is None:
@@ -350,6 +373,7 @@ class Loop:
         if self._ema:
             kept = {name: tensor.detach().clone() for name, tensor in self.named.items()}
             self._put(self._ema)
+        self.refit(self)
         score, loss = self.objective.judged(self.outputs(self.valid), self.valid)
         progress.history.append(
             {
@@ -375,16 +399,23 @@ class Loop:
 
     def outputs(self, index: IntArray) -> Tensor:
         """Return the outputs (m, k) for items, float32 on the CPU, nothing random."""
+        return self._looked_at(index, self.objective.outputs, 1)
+
+    def features(self, index: IntArray) -> Tensor:
+        """Return the features (m, dim) of items, float32 on the CPU, nothing random."""
+        return self._looked_at(index, self.network.head.in_features, 0)
+
+    def _looked_at(self, index: IntArray, width: int, part: int) -> Tensor:
         self.network.eval()
         order = np.argsort(self.items.sizes[index], kind="stable")
-        found = torch.empty((len(index), self.objective.outputs))
+        found = torch.empty((len(index), width))
         done = 0
         while done < len(order):
             rows = order[done : done + max(1, self.progress.micro)]
             try:
                 with torch.inference_mode(), self._autocast():
                     batch = moved(self.items.load(index[rows], 0, None), self.device)
-                    made = self.network(batch, self.items.first)[1]
+                    made = self.network(batch, self.items.first)[part]
                 found[torch.from_numpy(rows)] = made.float().cpu()
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):

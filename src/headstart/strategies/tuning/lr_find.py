@@ -15,7 +15,6 @@ from headstart.core.errors import OptionError, SourceError
 from headstart.core.types import FloatArray, IntArray
 from headstart.strategies.tuning import curves
 from headstart.strategies.tuning.estimator import Tuned
-from headstart.strategies.tuning.items import order_of
 from headstart.strategies.tuning.loop import Loop
 from headstart.strategies.tuning.memory import memory_of
 from headstart.strategies.tuning.settings import Target
@@ -269,7 +268,7 @@ def _rise(loop: _Watched, session: Session, plan: FloatArray) -> tuple[FloatArra
 def _batches(loop: Loop) -> Iterator[IntArray]:
     """Yield batches without end, epoch after epoch."""
     while True:
-        yield from order_of(loop.items.sizes, loop.train, loop.settings.batch, loop.generator)
+        yield from loop.order()
         loop.progress.epoch += 1
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from headstart.core.errors import OutOfMemoryError
-from headstart.core.types import AnyArray, FloatArray
+from headstart.core.types import AnyArray, FloatArray, IntArray
+from headstart.strategies.tuning.items import order_of
 from headstart.strategies.tuning.settings import Target
 
 
@@ -43,6 +44,12 @@ class Objective:
         given = np.ones(len(truth)) if weights is None else weights
         self.weights = torch.from_numpy(np.asarray(given, dtype=np.float32))
         self._smoothing = smoothing
+
+    def order(
+        self, sizes: IntArray, index: IntArray, batch: int, generator: torch.Generator
+    ) -> list[IntArray]:
+        """Return the batches of an epoch over the items at ``index``."""
+        return order_of(sizes, index, batch, generator)
 
     def targets(self, index: AnyArray) -> Tensor:
         """Return the targets (m, k) of items as float32, smoothed."""

@@ -29,6 +29,7 @@ _TEXT: dict[str, dict[str, Any]] = {
     "gradual": _FROM_PROBE | {"rate": 1e-4, "decay": 0.8, "gradual": True},
     "lora": _FROM_PROBE | {"rate": 1e-3, "decay": 1.0, "train": "lora"},
     "bitfit": _FROM_PROBE | {"rate": 1e-3, "decay": 1.0, "train": "biases"},
+    "contrastive": {"rate": 1e-4, "decay": 1.0, "contrast": 0.1},
 }
 _IMAGE: dict[str, dict[str, Any]] = {
     "finetune": {"rate": 1e-3, "head_rate": 1e-3},
@@ -37,10 +38,12 @@ _IMAGE: dict[str, dict[str, Any]] = {
     "gradual": _FROM_PROBE | {"rate": 1e-3, "head_rate": 3e-3, "gradual": True},
     "lora": _FROM_PROBE | {"rate": 3e-3, "head_rate": 3e-3, "decay": 1.0, "train": "lora"},
     "bitfit": _FROM_PROBE | {"rate": 5e-3, "head_rate": 3e-3, "decay": 1.0, "train": "biases"},
+    "contrastive": {"rate": 1e-3, "contrast": 0.1},
 }
 RULES: dict[Modality, dict[str, dict[str, Any]]] = {"text": _TEXT, "image": _IMAGE}
 
 FEWEST_TO_VALIDATE = 40  # labelled items below which none are spared for validation
+FEWEST_TO_STOP = 32  # labels a class below which contrastive tuning takes its steps and no look
 MANY = 1000  # labelled items from which a twentieth is enough
 MOST_TO_VALIDATE = 500
 FEWEST_TO_TEMPER = 20  # validation items below which probabilities are left as they are
@@ -62,6 +65,17 @@ def epochs_for(modality: Modality, n: int) -> int:
     """
     steps, batch, least, most = (1200, 32, 4, 20) if modality == "text" else (600, 16, 5, 25)
     return min(max(round(steps * batch / max(n, 1)), least), most)
+
+
+def contrastive_epochs(n: int) -> int:
+    """Return how many passes over n items contrastive tuning takes: about 100 items, 1 to 8 passes.
+
+    Examples
+    --------
+    >>> [contrastive_epochs(n) for n in (4, 16, 32, 1_000)]
+    [8, 6, 3, 1]
+    """
+    return min(max(round(100 / max(n, 1)), 1), 8)
 
 
 def views_for(epochs: int) -> int:
@@ -150,10 +164,14 @@ def settings_for(
     head_first = rule.pop("head_first", False) if options.head is None else options.head == "probe"
     validation = options.validation
     if validation is None:
-        validation = validation_for(n, k)
+        few = options.strategy == "contrastive" and n < FEWEST_TO_STOP * k
+        validation = 0.0 if few else validation_for(n, k)
     elif isinstance(validation, np.ndarray):
         validation = len(np.unique(validation)) / n
-    found = Settings(**rule, epochs=epochs_for(modality, n))
+    epochs, usual_batch = epochs_for(modality, n), 32 if modality == "text" else 16
+    if options.strategy == "contrastive":
+        epochs, usual_batch = contrastive_epochs(n), min(max(16, 2 * k), 64)
+    found = Settings(**rule, epochs=epochs)
     depth = options.depth
     if depth is None and options.strategy == "partial":
         depth = depth_for(len(base.blocks), n / k)
@@ -166,7 +184,7 @@ def settings_for(
         "head_rate": options.head_rate,
         "decay": options.decay,
         "epochs": options.epochs,
-        "batch": options.batch or (32 if modality == "text" else 16),
+        "batch": options.batch or usual_batch,
         "depth": depth,
     }
     found = replace(found, views=views_for(options.epochs or found.epochs))

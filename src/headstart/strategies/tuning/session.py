@@ -17,6 +17,7 @@ from headstart.strategies import base as dictionary
 from headstart.strategies.temper import sharpness
 from headstart.strategies.tuned import tuned_backbone
 from headstart.strategies.tuning.augment import Augment
+from headstart.strategies.tuning.contrast import Pairs, head_of
 from headstart.strategies.tuning.flips import mirrored_are_alike
 from headstart.strategies.tuning.items import ImageItems, Items, TextItems
 from headstart.strategies.tuning.loop import Loop
@@ -84,15 +85,27 @@ class Session:
         self.options, self.seed, self.reporter = options, seed, options.reporter
         self.device = devices.pick_device(options.device)
         self.half = _half(self.device, options.precision)
-        self.objective = Objective(
-            target, truth, outputs, weights=weights, smoothing=settings.smoothing
-        )
+        self.objective = self._objective()
         self.history: list[dict[str, float]] = []
         self.memory: Memory | None = None
         self.wise = 1.0
         self.decisions: list[Decision] = []
         self.given: dict[str, Any] = {"size": settings.size} if settings.size else {}
         self.features: FloatArray = np.zeros((0, 0))
+
+    def _objective(self) -> Objective:
+        settings = self.settings
+        if settings.contrast:
+            return Pairs(
+                self.truth, self.outputs, weights=self.weights, temperature=settings.contrast
+            )
+        return Objective(
+            self.target,
+            self.truth,
+            self.outputs,
+            weights=self.weights,
+            smoothing=settings.smoothing,
+        )
 
     def run(self, checkpoint: Callable[..., Any]) -> None:
         """Tune: afterwards the attributes hold the result."""
@@ -106,6 +119,7 @@ class Session:
             kept = checkpoint(items, number)
             loop = self._loop(network, ready, settings, kept)
             loop.run()
+            self._refit(loop)
             score, share = self._finish(loop)
             if best is None or score > best:
                 best = score
@@ -161,6 +175,9 @@ class Session:
         if self.given and self.given["size"] != base.card.input.get("size"):
             frozen = tuned_backbone(base, {}, self.given)
         undecided = base.card.modality == "image" and self.options.flip == "auto"
+        if self.settings.contrast and not undecided:
+            self.features = np.zeros((len(self.truth), base.card.dim))  # no head starts on them
+            return
         seen = self.X
         if not (undecided or self.settings.head_first) and len(self.train) > ENOUGH:
             drawn = np.random.default_rng(self.seed).permutation(self.train)[:ENOUGH]
@@ -283,9 +300,19 @@ class Session:
             seed=self.seed,
             checkpoint=checkpoint,
             resume=self.options.resume,
+            refit=self._refit,
             reporter=SILENT if quiet else self.reporter,
             name=name,
         )
+
+    def _refit(self, loop: Loop, *, every: bool = False) -> None:
+        """Fit the head of contrastive tuning anew, on the training part or on every item."""
+        if not isinstance(self.objective, Pairs):
+            return
+        own = np.arange(len(self.truth)) if every else self.train
+        features = loop.features(own).numpy()
+        found = head_of(features, self.truth[own], self.outputs, self.weights[own])
+        loop.network.start_head(*found)
 
     def _finish(self, loop: Loop) -> tuple[tuple[float, float], float]:
         """Interpolate with the start as validation prefers; return what it says, and the share."""
@@ -319,6 +346,8 @@ class Session:
         """Take the result out of the network."""
         network = loop.network
         factor = self._factor(loop.outputs(self.valid))
+        if len(self.valid):
+            self._refit(loop, every=True)  # what has judged is known to the head, too
         self.settings, self.history, self.wise = loop.settings, loop.progress.history, share
         coef, intercept = network.linear()
         self.coef, self.intercept = coef * factor, intercept * factor

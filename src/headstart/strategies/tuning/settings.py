@@ -63,6 +63,8 @@ class Settings:
     size : int
         Pixels of a side of the images that train.
     rank, alpha : LoRA's.
+    contrast : float
+        Temperature of the contrastive loss that takes the place of the head's; 0: none.
     """
 
     train: Train = "all"
@@ -96,3 +98,4 @@ class Settings:
     size: int = 0
     rank: int = 8
     alpha: float = 16.0
+    contrast: float = 0.0
