@@ -177,6 +177,13 @@ class Result:
         contents = replace(self.contents, standalone=standalone and bool(self.contents.source))
         return bundle.save(path, contents, overwrite=overwrite)
 
+    def enrol(self, name: str, items: Any) -> bundle.Bundle:
+        """Return a model that also knows a new class, from one example or a few; no training.
+
+        As ``model.enrol``: the result itself stays as it is.
+        """
+        return self.model.enrol(name, items)
+
     def judged_scores(self) -> list[tuple[str, Score]]:
         """Return what was judged, by name: the best transfer candidate and the baselines."""
         rows = [("scratch", self.scratch), ("majority", self.majority)]
@@ -332,8 +339,12 @@ def put_together(
     curve: Curve | None = None,
     about_labels: Advice | None = None,
     answering: Answering | None = None,
+    features: FloatArray | None = None,
 ) -> Result:
-    """Put together what ``fit`` hands back, from what its steps found."""
+    """Put together what ``fit`` hands back, from what its steps found.
+
+    ``features`` are those of the training items by the shipped source, not tuned.
+    """
     baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
     answering = answering or Answering()
     extra = {"judged_by": judged.by, "seed": seed, "shots": shots}
@@ -357,6 +368,7 @@ def put_together(
         n=train.n,
         answers=answering.answers,
     )
+    contents = bundle.with_gallery(contents, train, features)
     return Result(
         task=train,
         metric=metric,

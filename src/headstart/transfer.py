@@ -262,6 +262,7 @@ def fit(
         curve=learned.curve,
         about_labels=select.advice(train, board.measured.get(shipped.name)),
         answering=answering,
+        features=view.inputs.get(shipped.source) if shipped.source else None,
     )
     if task.unlabelled is None:
         return result

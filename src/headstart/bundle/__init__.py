@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headstart.bundle.columns import Column, columns_of
     from headstart.bundle.contents import BundleContents
+    from headstart.bundle.enrol import with_gallery
     from headstart.bundle.model import Bundle
     from headstart.bundle.read import load
     from headstart.bundle.write import check_target, in_memory, save
@@ -23,6 +24,7 @@ __all__ = [
     "in_memory",
     "load",
     "save",
+    "with_gallery",
 ]
 
 _HOMES = {
@@ -34,6 +36,7 @@ _HOMES = {
     "in_memory": "write",
     "load": "read",
     "save": "write",
+    "with_gallery": "enrol",
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.bundle.columns import Column
 from headstart.core.types import Candidate, Decision, Gain, Kind, Modality, Score, State
 from headstart.strategies.answers import Answers
+from headstart.strategies.gallery import Gallery
 
 if TYPE_CHECKING:
     from headstart.sources import Backbone, SourceCard
@@ -56,6 +57,8 @@ class BundleContents:
         Number of training items.
     answers : Answers or None
         What calibrates the probabilities, and when the model abstains.
+    gallery : Gallery or None
+        The means of the classes: for classes that are enrolled later, and for pairs of items.
     """
 
     modality: Modality
@@ -79,6 +82,7 @@ class BundleContents:
     fingerprint: str = ""
     n: int = 0
     answers: Answers | None = None
+    gallery: Gallery | None = None
 
 
 def result_of(contents: BundleContents) -> dict[str, Any]:

@@ -29,8 +29,9 @@ TOKENIZER = "tokenizer.json"
 TRAINING = "training.jsonl"
 ANSWERS = "answers.json"
 ANSWERS_ARRAYS = "answers.safetensors"
+GALLERY = "gallery.safetensors"
 REQUIRED = frozenset([MODEL, STATE, GOLDEN, GOLDEN_ARRAYS])
-OPTIONAL = frozenset([SOURCE, TOKENIZER, TRAINING, ANSWERS, ANSWERS_ARRAYS])
+OPTIONAL = frozenset([SOURCE, TOKENIZER, TRAINING, ANSWERS, ANSWERS_ARRAYS, GALLERY])
 MAX_MANIFEST = 1_000_000  # bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -297,6 +298,8 @@ def _agree(manifest: Manifest) -> None:
         wrong = "the weights of the source are listed exactly when it is standalone"
     elif (ANSWERS in names) != (ANSWERS_ARRAYS in names):
         wrong = f"{ANSWERS} and {ANSWERS_ARRAYS} are listed together, or neither is"
+    elif GALLERY in names and (manifest.source is None or not manifest.classes):
+        wrong = f"{GALLERY} belongs to a classifier that uses a source"
     elif bool(manifest.classes) != (manifest.kind == "classification"):
         wrong = "classes belong to classification, and only to it"
     elif len(set(manifest.classes)) != len(manifest.classes):

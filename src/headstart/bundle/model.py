@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.bundle.enrol import verification
 from headstart.bundle.golden import Golden, check_features, outputs, raw_items
+from headstart.bundle.growing import Growing
 from headstart.bundle.inputs import prepared, shown
 from headstart.bundle.manifest import Manifest
 from headstart.core.errors import OptionError
-from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Pair, Reporter
+from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Pair, Reporter, State
 from headstart.strategies import STRATEGIES
 from headstart.strategies.answers import Answers
 
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from headstart.sources import Backbone
+    from headstart.strategies.gallery import Gallery
 
 
-class Bundle:
+class Bundle(Growing):
     """A saved model, opened by ``headstart.load``.
 
     Parameters
@@ -47,6 +50,12 @@ class Bundle:
         Loss and validation curves of a model that was tuned.
     answers : Answers, optional
         What calibrates the probabilities, and when the model abstains.
+    state : State, optional
+        The estimator as data: needed to save the model again and to enrol classes.
+    gallery : Gallery, optional
+        The means of the classes.
+    origin : Backbone, optional
+        The source as it was before the model tuned it, where it is at hand.
 
     Examples
     --------
@@ -69,10 +78,15 @@ class Bundle:
         reporter: Reporter = SILENT,
         training: tuple[dict[str, Any], ...] = (),
         answers: Answers | None = None,
+        state: State | None = None,
+        gallery: Gallery | None = None,
+        origin: Backbone | None = None,
     ) -> None:
         self.manifest, self.estimator, self.path = manifest, estimator, path
         self.reporter, self.training = reporter, training
         self.answers = answers or Answers()
+        self.state, self.origin, self.home = state or State(), origin, path
+        self.gallery: Gallery | None = gallery or getattr(estimator, "gallery", None)
         self._golden, self._weights, self._tokenizer = golden, weights, tokenizer
         self._backbone = backbone
         self._proven = False
@@ -111,6 +125,7 @@ class Bundle:
             "input": dict(m.input),
             "source": None if m.source is None else dict(vars(m.source)),
             **m.result,
+            "verification": verification(self.gallery),
             "fingerprint": m.fingerprint,
             "n": m.n,
             "versions": dict(m.versions),
@@ -313,6 +328,25 @@ class Bundle:
         ready = prepared(items, self.modality, self.manifest.columns)
         labels, made, _, _ = self._answered(ready, cache=cache)
         return Predictions(labels, made if self.classes else None, self.classes)
+
+    def changed(self, manifest: Manifest, estimator: Any, state: State) -> Bundle:
+        """Return a bundle with another head on the same source, not saved yet."""
+        made = Bundle(
+            manifest,
+            estimator,
+            None,
+            backbone=self.backbone(),
+            reporter=self.reporter,
+            training=self.training,
+            state=state,
+            origin=self.origin,
+        )
+        made.home = self.home
+        return made
+
+    def features(self, items: Any) -> FloatArray:
+        """Return the (n, d) float32 features of prepared items, of the (tuned) source."""
+        return self._features(items, False)
 
     def backbone(self) -> Backbone:
         """Return the source's backbone, tuned if the strategy tunes; loaded at first use.

@@ -13,6 +13,7 @@ from headstart.bundle.golden import check_head, from_files
 from headstart.bundle.manifest import (
     ANSWERS,
     ANSWERS_ARRAYS,
+    GALLERY,
     GOLDEN,
     GOLDEN_ARRAYS,
     MANIFEST,
@@ -32,6 +33,7 @@ from headstart.core.types import SILENT, Reporter, State
 if TYPE_CHECKING:
     from headstart.strategies import StrategySpec
     from headstart.strategies.answers import Answers
+    from headstart.strategies.gallery import Gallery
 
 
 def load(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) -> Bundle:
@@ -102,7 +104,7 @@ def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle:
     manifest = parse(disk.read(path / MANIFEST, at_most=MAX_MANIFEST))
     _same_files(present - {MANIFEST}, set(manifest.files))
     raw = {name: _verified(path / name, manifest, verify) for name in sorted(manifest.files)}
-    estimator = _estimator(manifest, raw.pop(MODEL), raw.pop(STATE))
+    estimator, state = _estimator(manifest, raw.pop(MODEL), raw.pop(STATE))
     golden = from_files(raw.pop(GOLDEN), raw.pop(GOLDEN_ARRAYS), manifest)
     if verify:
         check_head(golden, estimator, manifest)
@@ -116,6 +118,8 @@ def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle:
         reporter=reporter,
         training=_lines(raw[TRAINING]) if TRAINING in raw else (),
         answers=_answers(raw[ANSWERS], raw[ANSWERS_ARRAYS], manifest) if ANSWERS in raw else None,
+        state=state,
+        gallery=_gallery(raw[GALLERY], manifest) if GALLERY in raw else None,
     )
 
 
@@ -143,8 +147,8 @@ def _verified(path: Path, manifest: Manifest, verify: bool) -> bytes:
     return raw
 
 
-def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
-    """Rebuild the fitted estimator; only strategies that headstart has can be named."""
+def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> tuple[Any, State]:
+    """Rebuild the fitted estimator, with its state; only strategies that headstart has go."""
     from headstart import strategies
 
     spec = strategies.STRATEGIES.get(manifest.strategy)
@@ -169,7 +173,23 @@ def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> Any:
         ) from error
     if classes != list(manifest.classes):
         raise BundleCorruptError("manifest and model have other classes", where=STATE)
-    return estimator
+    return estimator, state
+
+
+def _gallery(raw: bytes, manifest: Manifest) -> Gallery:
+    """Read the means of the classes."""
+    from headstart.strategies.gallery import Gallery
+
+    try:
+        gallery = Gallery.of(from_safetensors(raw, GALLERY))
+        assert manifest.source is not None
+        if gallery.means.shape != (len(manifest.classes), int(manifest.source.card["dim"])):
+            raise ValueError(f"means of shape {gallery.means.shape}")
+    except Exception as error:  # what is not its own can fail anywhere
+        raise BundleCorruptError(
+            f"not the means of the model's classes: {error}", where=GALLERY
+        ) from error
+    return gallery
 
 
 def _answers(meta_raw: bytes, arrays_raw: bytes, manifest: Manifest) -> Answers:

@@ -20,6 +20,7 @@ from headstart.bundle.manifest import (
     ANSWERS,
     ANSWERS_ARRAYS,
     FORMAT,
+    GALLERY,
     GOLDEN,
     GOLDEN_ARRAYS,
     MANIFEST,
@@ -158,6 +159,9 @@ def in_memory(contents: BundleContents, *, reporter: Reporter = SILENT) -> Bundl
         reporter=reporter,
         training=curves,
         answers=contents.answers,
+        state=contents.state,
+        gallery=contents.gallery,
+        origin=contents.backbone,
     )
 
 
@@ -182,6 +186,8 @@ def _files(contents: BundleContents) -> dict[str, bytes]:
         state = contents.answers.to_state()
         raw[ANSWERS] = to_json(plain(state.meta, ANSWERS))
         raw[ANSWERS_ARRAYS] = to_safetensors(state.arrays, ANSWERS_ARRAYS)
+    if contents.gallery is not None:
+        raw[GALLERY] = to_safetensors(contents.gallery.arrays(), GALLERY)
     if contents.standalone and backbone is not None:
         raw[SOURCE] = to_safetensors(backbone.tensors(), SOURCE)
         if backbone.tokenizer is not None:
