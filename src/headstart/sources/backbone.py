@@ -41,7 +41,14 @@ class Backbone(nn.Module):
     tokenizer : tokenizers.Tokenizer, optional
     weights_sha256 : str
         Identity of weights and tokenizer, for caches.
+
+    Attributes
+    ----------
+    grid : int
+        Parts of a side of an image that are pooled apart; 1 pools all places together.
     """
+
+    grid = 1
 
     def __init__(
         self,
@@ -104,10 +111,12 @@ class TextBackbone(Backbone):
 
 
 class ImageBackbone(Backbone):
-    """A convolutional image encoder: global average pooling."""
+    """A convolutional image encoder: average pooling, of all places or in parts of the image."""
 
     def pool(self, state: Any) -> Tensor:
-        """Return the features of shape (n, dim): the mean over all places."""
+        """Return the features of shape (n, dim): the mean over all places, or over each part."""
+        if self.grid > 1:
+            return nn.functional.adaptive_avg_pool2d(state, self.grid).flatten(1)
         return state.mean(dim=(2, 3))
 
 

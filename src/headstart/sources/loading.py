@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from headstart.core.errors import NotInstalledError
 from headstart.core.types import SILENT, AnyArray, Reporter
-from headstart.sources import bert, conv4, efficientnet_lite, mpnet
+from headstart.sources import bert, conv4, efficientnet_lite, mpnet, view
 from headstart.sources.backbone import Backbone, fill, tensors_sha256
 from headstart.sources.cards import SourceCard
 from headstart.sources.names import card as card_of
@@ -65,6 +65,9 @@ def load(
     ('embeddings', 'layer1', 'layer2', 'layer3', 'layer4', 'layer5', 'layer6')
     """
     card = card_of(name) if isinstance(name, str) else name
+    if view.of(card) is not None:
+        base = load(view.whole(card), install_missing=install_missing, reporter=reporter)
+        return view.cut(base, card)
     if card.provider in ("local", "huggingface"):
         from headstart.sources import hf
 
@@ -123,6 +126,13 @@ class _NoInit(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def unfilled(card: SourceCard) -> Backbone:
+    """Return the network of a card without its weights, on the meta device."""
+    with torch.device("meta"), _NoInit():
+        backbone = _BUILD[card.family](view.whole(card))
+    return view.cut(backbone, card)
+
+
 def _assemble(
     card: SourceCard,
     tensors: Mapping[str, torch.Tensor],
@@ -131,8 +141,7 @@ def _assemble(
     *,
     where: str,
 ) -> Backbone:
-    with torch.device("meta"), _NoInit():
-        backbone = _BUILD[card.family](card)
+    backbone = unfilled(card)
     fill(backbone, tensors, where=where)
     backbone.weights_sha256 = identity
     if tokenizer_json is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from headstart.core.errors import SourceError, UnknownNameError
 from headstart.core.types import SILENT, Reporter
+from headstart.sources import view
 from headstart.sources.cards import SourceCard
 from headstart.sources.store import install_card, is_installed, path_of
 
@@ -120,7 +121,8 @@ def card(name: str) -> SourceCard:
         A name in the catalogue; the path of a directory that `headstart metatrain` wrote, or
         of one in Hugging Face layout
         (``config.json``, ``model.safetensors`` and, for text, ``tokenizer.json``);
-        ``org/name`` or ``hf:org/name`` on the Hugging Face hub; ``timm:model``.
+        ``org/name`` or ``hf:org/name`` on the Hugging Face hub; ``timm:model``. With ``@BLOCK`` or
+        ``@BLOCK:PARTS`` behind it, its first blocks alone (``headstart.sources.view``).
 
     Raises
     ------
@@ -134,6 +136,8 @@ def card(name: str) -> SourceCard:
     known = catalogue()
     if name in known:
         return known[name]
+    if (found := view.parse(name)) is not None and not Path(name).exists():
+        return view.describe(name, found, card(found.base))
     if name.startswith("timm:"):
         from headstart.sources import timm_door
 
