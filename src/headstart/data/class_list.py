@@ -91,7 +91,7 @@ def read_classes(classes: Any) -> ClassList:
         file = _file(classes)
         if file is not None:
             return _from_frame(read_table(file, trust_header=True).frame, str(file))
-        rows = csv.reader([str(classes).replace("\n", ",")], skipinitialspace=True)
+        rows = csv.reader([str(classes).strip().replace("\n", ",")], skipinitialspace=True)
         return _plain(next(rows, []), OPTION)
     if hasattr(classes, "iloc") and hasattr(classes, "columns"):
         return _from_frame(checked_frame(classes, "classes"), "classes")

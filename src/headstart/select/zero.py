@@ -174,7 +174,7 @@ def _embedded(
 def _by_image(
     said: ClassList, source: str | None, templates: Sequence[str] | None, reporter: Reporter
 ) -> Start:
-    name = source or _classifier()
+    name = _usual("image", source)
     card = sources.card(name)
     if card.modality != "image":
         raise OptionError(
@@ -189,13 +189,6 @@ def _by_image(
         params = {"class_features": dict(zip(said.names, rows, strict=True)), "sharpness": scale}
         return Start(Entry("zero-shot", name), params, (decision,))
     return _by_names(said, name, templates, reporter)
-
-
-def _classifier() -> str:
-    """Return the best source of images on this machine that has a classifier of named classes."""
-    here = sources.search(modality="image", installed=True)
-    named = [card.name for card in here if card.family == "efficientnet-lite"]
-    return named[0] if named else _usual("image", None)
 
 
 def _by_names(

@@ -18,7 +18,7 @@ from headstart.core.errors import MissingExtraError, SourceError
 from headstart.core.types import FloatArray
 from headstart.sources import folder as folders
 from headstart.sources.cards import SourceCard
-from headstart.sources.hf import located
+from headstart.sources.hf import has_tokenizer, located
 
 BATCH = 64
 MOST_SHARPNESS = 100.0
@@ -83,6 +83,12 @@ def text_features(card: SourceCard, texts: Sequence[str]) -> tuple[FloatArray, f
     except ImportError as error:
         raise MissingExtraError("transformers", "hf", f"the source {card.name!r}") from error
     path = located(card)
+    if not has_tokenizer(folders.open_folder(path)):  # transformers would make one up
+        raise SourceError(
+            "this source has no tokenizer, so that it cannot read texts",
+            where=card.name,
+            allowed="tokenizer.json beside the weights",
+        )
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, **options)

@@ -128,7 +128,7 @@ def _facts(folder: Folder, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, A
             where=str(folder.path),
             got=folder.config.get("architectures") or folder.model_type,
         )
-    if not image and not _has_tokenizer(folder):
+    if not image and not has_tokenizer(folder):
         raise SourceError(
             "neither an image encoder (no preprocessor_config.json) nor a text encoder "
             "(no tokenizer.json)",
@@ -207,7 +207,8 @@ def _generates(folder: Folder) -> bool:
     return any("CausalLM" in str(name) or "LMHeadModel" in str(name) for name in architectures)
 
 
-def _has_tokenizer(folder: Folder) -> bool:
+def has_tokenizer(folder: Folder) -> bool:
+    """Say whether a directory holds a tokenizer of some kind."""
     names = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
     return any((folder.path / name).is_file() for name in names)
 

@@ -28,7 +28,9 @@ class ConSE(FrozenClassifier):
 
     The source's own classifier names what it sees; the embeddings of the ``top`` likeliest names,
     weighted by their probabilities, are added up; the class is the one whose embedding has the
-    largest cosine with that sum. Labels, where there are some, set the temperature alone.
+    largest cosine with that sum. All embeddings are taken less the mean of the classifier's names,
+    which they share and which says nothing (not in the paper). Labels, where there are some, set
+    the temperature alone.
 
     Parameters
     ----------
@@ -49,6 +51,7 @@ class ConSE(FrozenClassifier):
     ----------
     classes_ : ndarray of shape (k,)
     directions_ : ndarray of shape (k, e)
+        Less the mean of the names, of length 1; so are the names.
     names_ : ndarray of shape (c, e)
     weights_ : ndarray of shape (d, c)
     bias_ : ndarray of shape (c,)
@@ -126,7 +129,9 @@ class ConSE(FrozenClassifier):
                 hint="`headstart fit --classes` takes those of an EfficientNet-Lite",
             )
         self.weights_, self.bias_ = (_as_saved(part) for part in self.classifier)
-        self.names_ = _as_saved(unit_length(np.asarray(self.name_features, dtype=np.float64)))
+        names = unit_length(np.asarray(self.name_features, dtype=np.float64))
+        centre = names.mean(axis=0)
+        self.names_ = _as_saved(unit_length(names - centre))
         c = len(self.names_)
         if self.weights_.ndim != 2 or self.weights_.shape[1] != c or self.bias_.shape != (c,):
             raise OptionError(
@@ -136,7 +141,7 @@ class ConSE(FrozenClassifier):
                 allowed="(d, c), (c,) and (c, e)",
             )
         self.classes_, rows = class_rows(self.class_features, width=self.names_.shape[1])
-        self.directions_ = _as_saved(unit_length(rows))
+        self.directions_ = _as_saved(unit_length(unit_length(rows) - centre))
         if self.top < 1:
             raise OptionError("at least one class must count", where="top", got=self.top)
         self.top_ = min(int(self.top), c)

@@ -10,7 +10,7 @@ import scipy.linalg
 
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import Decision, FloatArray, IntArray, State
-from headstart.strategies.class_features import class_rows, codes_of, unit_length
+from headstart.strategies.class_features import class_rows, codes_of
 from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
 from headstart.strategies.heads import linear_probabilities
 from headstart.strategies.temper import sharpness
@@ -28,9 +28,10 @@ class ESZSL(FrozenClassifier):
 
     ``V = (X'X + gamma I)^-1 X' Y S (S'S + lam I)^-1`` is the closed form of the paper, X the rows
     less their mean, Y +1 for a row's class and -1 for the others, S the attributes of the classes
-    that have labels, scaled to length 1; the score of a class is ``x' V s``. Both regularisers are
-    chosen by cross-validation that holds out whole classes, which the rest must recognise by their
-    attributes alone.
+    that have labels; the score of a class is ``x' V s``. Attributes are standardised over all
+    classes, with a constant beside them (not in the paper; without, none of them is neutral). Both
+    regularisers are chosen by cross-validation that holds out whole classes, which the rest must
+    recognise by their attributes alone.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ class ESZSL(FrozenClassifier):
         if self.over not in OVER:
             raise OptionError("unknown choice", where="over", got=self.over, allowed=OVER)
         names, attributes = class_rows(self.class_features)
-        attributes = unit_length(attributes)
+        attributes = _standardised(attributes)
         codes = codes_of(y, names)
         seen = np.unique(codes)
         wanted = np.arange(len(names))
@@ -201,6 +202,14 @@ class ESZSL(FrozenClassifier):
         model.gamma_, model.lam_ = float(state.meta["gamma"]), float(state.meta["lam"])
         model.decision_ = Decision(*state.meta["decision"])
         return model
+
+
+def _standardised(attributes: FloatArray) -> FloatArray:
+    """Return attributes (k, a) of mean 0 and variance 1 over the classes, and a constant."""
+    spread = attributes.std(axis=0)
+    scaled = (attributes - attributes.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
+    whole: FloatArray = np.hstack([scaled, np.ones((len(attributes), 1))])
+    return whole
 
 
 def _positive(value: float, where: str) -> float:
