@@ -19,7 +19,7 @@ from headstart.strategies.ridge import decompose
 from headstart.strategies.tuning.items import count_batches
 from headstart.strategies.tuning.objective import Objective, micro_pieces
 
-SHORTEST_PIECE = 8  # items of similar length that go through the network together
+PIECE = 8  # items of similar length that go through the network together
 HEAD_C = 1.0  # inverse penalty of the head, over the mean squared norm of the centred rows
 
 
@@ -86,7 +86,7 @@ class Pairs(Objective):
             Returns the state of what draws random numbers; takes it back.
         """
         if len(index) <= micro:
-            pieces = micro_pieces(len(index), SHORTEST_PIECE)
+            pieces = micro_pieces(len(index), PIECE)
             loss = self.loss(torch.cat([features_of(index[piece]) for piece in pieces]), index)
             loss.backward()
             return float(loss.detach())
