@@ -136,8 +136,8 @@ def test_wrong_class_features_are_overruled_by_the_rows() -> None:
     ("features", "message"),
     [
         ({0: np.ones(3)}, "classes without features"),
-        ({0: np.ones(3), 1: np.ones(4)}, "not the features of the class '1'"),
-        ({0: np.ones(3), 1: np.full(3, np.nan)}, "not the features of the class '1'"),
+        ({0: np.ones(3), 1: np.ones(4)}, "features of class 1 are not 3"),
+        ({0: np.ones(3), 1: np.full(3, np.nan)}, "features of class 1 are not 3"),
     ],
 )
 def test_class_features_that_do_not_fit(features: dict[int, np.ndarray], message: str) -> None:

@@ -86,7 +86,7 @@ def test_names_that_do_not_fit_are_refused() -> None:
     X, codes, _, _, names = problem()
     with pytest.raises(OptionError, match="classes without features"):
         TipAdapter(class_features={0: names[0]}).fit(X, codes)
-    with pytest.raises(OptionError, match="not the features of the class"):
+    with pytest.raises(OptionError, match="features of class 3 are not 16"):
         TipAdapter(class_features=names | {3: np.ones(2)}).fit(X, codes)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from headstart.core.types import Decision, FloatArray, IntArray, State
-from headstart.strategies.class_rows import class_rows
+from headstart.strategies.class_rows import rows_of
 from headstart.strategies.frozen import (
     FrozenClassifier,
     pack_classes,
@@ -105,7 +105,7 @@ class Anchored(FrozenClassifier):
         else:
             self.centre_ = np.zeros(X.shape[1])
             rows = unit_rows(X, self.centre_)
-            named = class_rows(self.class_features, self.classes_, X.shape[1])
+            named = rows_of(self.class_features, self.classes_, X.shape[1])
             prior_of = _fixed(Line(named.T, np.zeros(k)), rows, codes)
         shots = Shots(rows, codes, k, random_state=self.random_state, lone=known)
         prior = prior_of(np.ones(len(codes), dtype=bool))

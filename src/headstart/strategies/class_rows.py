@@ -1,18 +1,18 @@
-"""The features that stand for classes, as embeddings of their names."""
+"""The features that stand for the classes of a fitted head, as embeddings of their names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from headstart.core.errors import OptionError
 from headstart.core.types import AnyArray, FloatArray
+from headstart.strategies.class_features import WHERE, class_rows
 from headstart.strategies.unit import unit_rows
 
 
-def class_rows(class_features: Mapping[Any, Any], classes: AnyArray, n_features: int) -> FloatArray:
+def rows_of(class_features: Any, classes: AnyArray, n_features: int) -> FloatArray:
     """Return the (k, d) unit features of the classes, in their order.
 
     Raises
@@ -20,19 +20,10 @@ def class_rows(class_features: Mapping[Any, Any], classes: AnyArray, n_features:
     OptionError
         A class has none, or not ``n_features`` finite numbers.
     """
-    given = {str(label): value for label, value in class_features.items()}
-    missing = [str(label) for label in classes.tolist() if str(label) not in given]
+    names, rows = class_rows(class_features, width=n_features)
+    place = {str(name): row for row, name in enumerate(names.tolist())}
+    missing = [str(label) for label in classes.tolist() if str(label) not in place]
     if missing:
-        raise OptionError(
-            "classes without features", where="class_features", got=missing[:5], allowed=given
-        )
-    found = [np.asarray(given[str(label)], dtype=np.float64) for label in classes.tolist()]
-    for label, row in zip(classes.tolist(), found, strict=True):
-        if row.shape != (n_features,) or not np.isfinite(row).all():
-            raise OptionError(
-                f"not the features of the class {str(label)!r}",
-                where="class_features",
-                got=f"shape {row.shape}",
-                allowed=f"{n_features} finite numbers",
-            )
-    return unit_rows(np.stack(found), np.zeros(n_features))
+        raise OptionError("classes without features", where=WHERE, got=missing[:5], allowed=place)
+    chosen = rows[[place[str(label)] for label in classes.tolist()]]
+    return unit_rows(chosen, np.zeros(n_features))

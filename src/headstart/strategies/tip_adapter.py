@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from headstart.core.types import FloatArray, IntArray, State
-from headstart.strategies.class_rows import class_rows
+from headstart.strategies.class_rows import rows_of
 from headstart.strategies.frozen import FrozenClassifier, one_hot, pack_classes, unpack_classes
 from headstart.strategies.heads import softmax_rows
 from headstart.strategies.temper import log_loss, sharpness
@@ -89,7 +89,7 @@ class TipAdapter(FrozenClassifier):
         else:
             self.centre_ = np.zeros(X.shape[1])
             self.rows_ = unit_rows(X, self.centre_)
-            self.named_ = class_rows(self.class_features, self.classes_, X.shape[1])
+            self.named_ = rows_of(self.class_features, self.classes_, X.shape[1])
             every = self.rows_ @ self.named_.T
             self.scale_, zero = sharpness(every, codes), every[judged]
         if self.class_features is None and len(judged):
