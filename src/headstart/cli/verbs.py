@@ -8,6 +8,7 @@ VERBS: dict[str, str] = {
     "predict": "Label new items with a saved model.",
     "evaluate": "Measure a saved model on labelled data.",
     "sources": "List the pretrained sources; `sources DATA` ranks them, `install NAME` fetches.",
+    "metatrain": "Learn from many small tasks how to learn the next one: makes a source.",
     "examples": "List real example data; `examples NAME -o DIR` fetches it.",
     "cache": "Show what is cached and how large it is; --clear empties it.",
 }
