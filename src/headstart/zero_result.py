@@ -32,11 +32,13 @@ class ZeroShotResult(Result):
         n, close = select.labels_to_tell()
         told = f"About {n} labels would tell how good it is, to {100 * close:.0f} points or so"
         end = f"You get {self.chosen.name}, which learnt from no label."
+        if self.chosen.strategy == "eszsl":
+            end = f"You get {self.chosen.name}: classes without a label by their attributes, too."
         if not self.measured:
-            return (f"Nothing is measured: there are no labels. {told}.", end)
+            return (f"Nothing is measured: {self.judged_by}. {told}.", end)
         s = self.score
         shown = f"{s.metric} {s.estimate:.3f} [{s.low:.3f}, {s.high:.3f}]"
-        first = f"{shown} on {s.n:,} labelled items, from none of which it learnt."
+        first = f"{shown} on {self.judged_by}."
         if s.n < n:
             first += f" That is a rough measure. {told}."
         if s.metric == METRIC and s.low <= 1 / k:
@@ -59,8 +61,8 @@ class ZeroShotResult(Result):
         ]
 
     def explanation(self) -> str:
-        """Return nothing: no transfer lost against scratch."""
-        return ""
+        """Return how far to trust the model."""
+        return self.sentences()[0]
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values, with the keys of an ordinary one."""
@@ -69,7 +71,7 @@ class ZeroShotResult(Result):
         if self.measured:
             unknown["majority"] = asdict(self.majority)
         said |= {"score": asdict(self.score) if self.measured else None, "gain": None}
-        said |= {"baselines": unknown, "transfer": None, "headline": list(self.sentences())}
+        said |= {"baselines": unknown, "transfer": None}
         for one in said["candidates"]:  # NaN is no JSON
             one |= {key: None for key in ("estimate", "low", "high") if one[key] != one[key]}
         return said
@@ -84,7 +86,7 @@ class Verdict:
     score, majority : Score
         Of the model and of the constant guess; of 0 items where there are no labels.
     by : str
-        Which items judged, in words.
+        Which items judged, in words; or why none did.
     """
 
     score: Score

@@ -16,7 +16,7 @@ import numpy as np
 
 from headstart import data as data_room
 from headstart import encode, evaluate, select, sources, transfer
-from headstart.core.errors import DataError
+from headstart.core.errors import DataError, OptionError
 from headstart.core.types import SILENT, Decision, IntArray, Modality, Reporter, Task
 from headstart.data.class_list import ClassList
 from headstart.data.for_classes import ForClasses
@@ -24,7 +24,7 @@ from headstart.result import Result
 from headstart.select import Known, Start
 from headstart.zero_result import METRIC, Verdict, put_together, unmeasured
 
-UNMEASURED = "nothing: there are no labels"
+UNMEASURED = "there are no labels"
 
 
 def zero_shot(
@@ -143,6 +143,14 @@ def zero_shot(
         log.add(_not_trained(lacking))
 
     # Else it is handed back as it stands, measured on what labels there are.
+    if options.get("max_risk") is not None:
+        raise OptionError(
+            "a risk cannot be kept: nothing learns from labels here, and only items that were held "
+            "out tell how often the model is wrong",
+            where="--max-risk",
+            got=options["max_risk"],
+            hint="leave --max-risk out, or label items of each class",
+        )
     judge = found.labelled.test if found.labelled else None
     held = _known(judge, begun, reporter)
     if said.has_attributes:
@@ -255,7 +263,7 @@ def _by_attributes(
     )
     if score is None or guess is None:
         none = unmeasured(metric)
-        return fitted, Verdict(none, none, "nothing: too few labels to hold any out")
+        return fitted, Verdict(none, none, "the labels are too few to hold any out")
     how = "items that took no part in training" if held else "out-of-fold predictions"
     seen = len(labelled.classes)
     return fitted, Verdict(score, guess, f"{score.n:,} {how} of the {seen} classes with labels")

@@ -120,7 +120,8 @@ class Board:
         blends = [entry for entry in runners if entry.member]
         if blends and plan.blend and not plan.guarded:
             return Pick(blends[0], True, pick.decisions)
-        return self._blended(blends[0], runners[blends[0]], pick) if blends else pick
+        kept = best == plan.untrained
+        return self._blended(blends[0], runners[blends[0]], pick, kept) if blends else pick
 
     def _kept(
         self,
@@ -170,13 +171,16 @@ class Board:
         )
         return advice.ship == "transfer", [advice.decision]
 
-    def _blended(self, blend: Entry, one: Measured, pick: Pick) -> Pick:
-        """Take the blend where it beats what would be handed back without it."""
+    def _blended(self, blend: Entry, one: Measured, pick: Pick, kept: bool) -> Pick:
+        """Take the blend where it beats what would be handed back without it.
+
+        Surely, where that is scratch, or is ``kept`` for it needs no training.
+        """
         assert pick.best is not None
         rival = pick.best.name if pick.ship else SCRATCH.name
         lead = self.judge.lead(one, self.measured[rival])
         # two transfers that may be equal are told apart by the estimate; scratch is left for more
-        if lead is None or (lead.estimate if pick.ship else lead.low) <= SAME:
+        if lead is None or (lead.estimate if pick.ship and not kept else lead.low) <= SAME:
             return pick
         why = (
             f"it beats {rival}: {lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}] "

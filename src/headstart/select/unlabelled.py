@@ -31,6 +31,8 @@ COLLAPSE = 0.25
 """How much larger the largest class may become by it, as a share of the items."""
 ADAPTED_SHARPNESS = 12.0
 """Times the cosine, the logit, after self-training: measured as that of plain zero-shot."""
+FEWEST_TO_CORRECT = 10
+"""Labelled items, or groups of them, below which their choice between two candidates is not corrected for."""
 CLOSE, USUAL = 0.15, 0.75
 """How exactly labels should tell the accuracy, and which accuracy is supposed for that."""
 
@@ -152,7 +154,9 @@ def scored(
         Whether the same items chose between it and its rival: that is then corrected for.
     """
     found = predicted(begun, known.features, modality)
-    if chose and begun.rival is not None:
+    score = evaluate.score(metric, known.labels, found, groups=known.groups, seed=seed)
+    units = len(known.labels) if known.groups is None else len(np.unique(known.groups))
+    if chose and begun.rival is not None and units >= FEWEST_TO_CORRECT:
         both = {"other": predicted(begun.rival, known.features, modality), "this": found}
         score = corrected(
             both,
@@ -164,8 +168,6 @@ def scored(
             groups=known.groups,
             seed=seed,
         ).score
-    else:
-        score = evaluate.score(metric, known.labels, found, groups=known.groups, seed=seed)
     return score, guessed(known, found.classes, metric, seed)
 
 
