@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice bench-few-shot bench-traps bench-zero-shot bench-statistics proofs test-timm clean help
+.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice bench-few-shot bench-traps bench-zero-shot bench-statistics bench-meta proofs test-timm clean help
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ bench-traps: $(VENV)/.dev $(VENV)/.sources  ## Data on which transfer cannot hel
 
 bench-statistics: $(VENV)/.dev  ## Coverage, false verdicts and the guard's losses, by simulation.
 	@cd benchmarks && ../$(BIN)/python statistics_proof.py
+
+bench-meta: $(VENV)/.dev $(VENV)/.sources  ## Meta-learning against a plain classifier and a frozen source, on emoji (npm).
+	@cd benchmarks && ../$(BIN)/python metalearning.py --work ../.emoji
 
 proofs: $(VENV)/.dev $(VENV)/.sources  ## Slow proofs: honesty over seeds, kills, accuracy (minutes).
 	@cd benchmarks && ../$(BIN)/python honesty.py && ../$(BIN)/python kills.py
