@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import headstart as hs
-from headstart import select
+from headstart import select, sources
 from headstart.core.errors import OptionError
 from headstart.evaluate import Predictions, value
 from headstart.select import MAJORITY, SCRATCH
@@ -61,3 +61,17 @@ def test_a_single_candidate_needs_no_correction_whatever_the_metric():
     assert found.score.estimate == pytest.approx(plain, abs=1e-12)
     lead = plain - value("macro_f1", truth, Predictions(base))
     assert found.gain.estimate == pytest.approx(lead, abs=1e-12)
+
+
+def test_a_part_of_the_default_source_is_tried_but_not_tuned():
+    plan = select.plan("image", "classification")
+    part = sources.default_views("image")[0]
+    assert part in plan.sources
+    assert {entry.strategy for entry in plan.transfers if entry.source == part} == {
+        "probe",
+        "knn",
+        "prototypes",
+    }
+    assert any(part in decision.why for decision in plan.decisions)
+    named = select.plan("image", "classification", source=part, strategy="lp-ft")
+    assert named.transfers == (select.Entry("lp-ft", part),)

@@ -286,6 +286,18 @@ def test_only_the_better_source_is_tuned(fake: Fake) -> None:
     assert any("two is the better source with frozen features" in line for line in told.said)
 
 
+def test_what_a_part_of_a_source_has_shown_stands_for_the_whole(fake: Fake) -> None:
+    part, other = Entry("probe", "one@stage6.1:3"), Entry("lp-ft", "two")
+    fake.table[part] = right(0.95, 7)
+    fake.table[other] = right(0.97, 8)
+    made, _, _ = contest_of(judged=True)
+    made.run((*BASELINES, PROBE))
+    made.run((part,))
+    made.tune(plan_of(PROBE, part, TUNED, other))
+    assert fake.fits[TUNED] == 1
+    assert other not in fake.fits
+
+
 def test_nothing_is_raced_where_nothing_can_be_held_out(fake: Fake) -> None:
     made, _, _ = contest_of(folds=[])
     made.run((*BASELINES, PROBE))

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart import strategies
+from headstart import sources, strategies
 from headstart.core.errors import DataError, OutOfTimeError
 from headstart.core.types import SILENT, Decision, IntArray, Reporter, subset
 from headstart.data import split
@@ -335,11 +335,14 @@ class Contest:
         leader = self.leader()
         if self.rules.named or leader is None or not entries:
             return entries
+        best_source = str(leader.source)
+        if all(entry.source != best_source for entry in entries):
+            best_source = sources.base_of(best_source)  # a part stands for the whole
         for entry in entries:
-            if entry.source != leader.source:
+            if entry.source != best_source:
                 why = f"{leader.source} is the better source with frozen features"
                 self.leave_out([entry], entry.name, why, f"--source {entry.source}")
-        own = [entry for entry in entries if entry.source == leader.source]
+        own = [entry for entry in entries if entry.source == best_source]
         best = self.judge.value(self.measured(leader))
         if own and METRICS[self.rules.metric].bounded and best > 1 - ROOM:
             why = f"{leader.name} has {self.rules.metric} {best:.3f} out of fold: little to win"

@@ -144,7 +144,12 @@ def plan(
         decisions.append(Decision("no transfer is tried", f"--strategy names {', '.join(named)}"))
         return Plan((), True, tuple(decisions), fallback)
     chosen_sources = _sources(modality, _listed(source), decisions)
-    transfers = tuple(Entry(name, from_source) for from_source in chosen_sources for name in wanted)
+    transfers = tuple(
+        Entry(name, from_source)
+        for from_source in chosen_sources
+        for name in wanted
+        if source is not None or not (STRATEGIES[name].tunes and _is_part(from_source))
+    )
     if named and not transfers:
         raise OptionError(
             f"no source is at hand for {modality} data, and {', '.join(named)} need one",
@@ -200,7 +205,10 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
         return []
     here = source_room.search(modality=modality, installed=True)
     others = [card.name for card in here if card.name != default]
+    parts = source_room.default_views(modality)
     also = f"; {', '.join(others)} {_are(others)} installed and looked at, too" if others else ""
+    if parts:
+        also = f"; its part {', '.join(parts)} is looked at{also and ', too'}{also}"
     decisions.append(
         Decision(
             f"source {default}",
@@ -208,7 +216,11 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
             "--source NAME; `headstart sources` lists the others",
         )
     )
-    return [default, *others]
+    return [default, *parts, *others]
+
+
+def _is_part(source: str) -> bool:
+    return source_room.base_of(source) != source
 
 
 def _are(names: Sequence[str]) -> str:

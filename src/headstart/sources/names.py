@@ -21,6 +21,7 @@ from headstart.sources.cards import SourceCard
 from headstart.sources.store import install_card, is_installed, path_of
 
 _DEFAULTS = {"image": "efficientnet-lite0", "text": "minilm"}
+_DEFAULT_VIEWS = {"image": ("efficientnet-lite0@stage6.1:3",)}
 
 
 def catalogue() -> dict[str, SourceCard]:
@@ -173,6 +174,23 @@ def default_source(modality: str) -> str | None:
     'minilm'
     """
     return _DEFAULTS.get(modality)
+
+
+def default_views(modality: str) -> tuple[str, ...]:
+    """Return the parts of the default source that are tried beside it; see ``sources.view``."""
+    return _DEFAULT_VIEWS.get(modality, ())
+
+
+def base_of(name: str) -> str:
+    """Return the source that a part of a source is taken from; the name itself for a whole one.
+
+    Examples
+    --------
+    >>> base_of("efficientnet-lite0@stage6.1:3"), base_of("minilm")
+    ('efficientnet-lite0', 'minilm')
+    """
+    found = None if Path(name).exists() else view.parse(name)
+    return name if found is None else found.base
 
 
 def install(name: str, *, via: str = "pip", reporter: Reporter = SILENT) -> Path:
