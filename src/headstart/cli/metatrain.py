@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from headstart.cli import options
-from headstart.cli.console import ConsoleReporter, emit_json, show
+from headstart.cli.console import ConsoleReporter, emit_json, line, show
 
 
 def metatrain(
@@ -95,6 +95,8 @@ def metatrain(
     if json:
         emit_json(result.to_json() | {"source": str(output)})
         return
-    from headstart.cli.metatrain_table import metatrain_table
+    from headstart.cli.metatrain_table import metatrain_table, next_command
 
-    show(*metatrain_table(result, str(output)))
+    show(*metatrain_table(result))
+    line(f"saved to {output}")
+    line(f"next: {next_command(str(output))}")

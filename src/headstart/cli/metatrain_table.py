@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headstart.meta.report import MetaResult, Row
 
 
-def metatrain_table(result: MetaResult, path: str) -> Iterator[RenderableType]:
+def metatrain_table(result: MetaResult) -> Iterator[RenderableType]:
     """Yield what each method reaches on unseen classes, what was written, and what to do next."""
     shots = sorted(result.rows[0].as_source)
     episodes = next(iter(result.rows[0].as_source.values())).n
@@ -46,7 +46,11 @@ def metatrain_table(result: MetaResult, path: str) -> Iterator[RenderableType]:
     yield Text(sentence(result), style="bold")
     yield Text(f"licence: {result.card.licence}")
     yield Text(f"took {result.seconds:.0f} s    seed {result.seed}", style="dim")
-    yield Text(f"saved to {path}    next: headstart fit DATA --source {shlex.quote(path)} -o model")
+
+
+def next_command(path: str) -> str:
+    """Return what to do with the source."""
+    return shlex.join(["headstart", "fit", "DATA", "--source", path, "-o", "model"])
 
 
 def _score(score: Score) -> str:

@@ -39,21 +39,21 @@ def start_from(
         decision = [Decision(f"starts from {source}", why, "--source NAME")]
         return sources.load(str(source)), decision
     if source is not None:
+        card = sources.card(source)
         if size is not None:
             raise OptionError(
                 "the size belongs to a network from random weights; a source has its own",
                 where="--size",
                 got=size,
             )
-        base = sources.load(source)
-        if base.card.modality != collection.modality:
+        if card.modality != collection.modality:
             raise OptionError(
-                f"this source is for {base.card.modality}s, and the items are "
+                f"this source is for {card.modality}s, and the items are "
                 f"{collection.modality}s",
                 where="--source",
                 got=source,
             )
-        return base, []
+        return sources.load(card), []
     found = size or _size_of(collection.items)
     base = untrained(size=found, width=width, generator=torch.Generator().manual_seed(seed))
     why = "no source is named, so a small network is trained from random weights"
