@@ -70,14 +70,14 @@ def epochs_for(modality: Modality, n: int) -> int:
 def contrastive_epochs(n: int) -> int:
     """Return how many passes over n items contrastive tuning takes: 8, fewer over few and many.
 
-    5 below 24 items, where more did no good; at most about 5,000 items in all, but one pass.
+    4 below 24 items, where more did no good; at most about 5,000 items in all, but one pass.
 
     Examples
     --------
     >>> [contrastive_epochs(n) for n in (16, 32, 600, 1_200, 10_000)]
-    [5, 8, 8, 4, 1]
+    [4, 8, 8, 4, 1]
     """
-    return min(max(round(5_000 / max(n, 1)), 1), 8 if n >= 24 else 5)
+    return min(max(round(5_000 / max(n, 1)), 1), 8 if n >= 24 else 4)
 
 
 def views_for(epochs: int) -> int:
