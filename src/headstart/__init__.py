@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headstart.core.types import Candidate, Decision, Features, Gain, Score, Task
     from headstart.inspection import check
     from headstart.meta.report import MetaResult
-    from headstart.metatrain import metatrain
+    from headstart.metalearning import metatrain
     from headstart.ranking import Ranking, rank_sources
     from headstart.result import Result
     from headstart.transfer import fit
@@ -76,7 +76,7 @@ _HOMES = {
     "Result": "result",
     "check": "inspection",
     "fit": "transfer",
-    "metatrain": "metatrain",
+    "metatrain": "metalearning",
     "rank_sources": "ranking",
     "ZeroShotResult": "zero_result",
     "zero_shot": "zeroshot",

@@ -68,7 +68,7 @@ def metatrain(
     written.
     """
     with ConsoleReporter(quiet=quiet) as reporter:
-        from headstart.metatrain import metatrain as front
+        from headstart.metalearning import metatrain as front
         from headstart.sources import directory
 
         directory.check_free(output)

@@ -26,6 +26,7 @@ from headstart.strategies.tuned import tuned_backbone
 from headstart.strategies.tuning.items import Items
 
 FROZEN = "frozen"
+_TRAINING = 0.9  # share of a method's time that training takes; embedding and heads the rest
 _OWN_SHARE = 0.4  # of a method's time that answering test episodes its own way may take
 _FEWEST = 20  # episodes that it answers at least
 
@@ -68,6 +69,8 @@ class Run:
     rotate : bool
         A training class turned by a quarter is another class (images).
     reporter : Reporter
+    started : float, optional
+        When the budget began to run, as ``time.perf_counter`` tells it; now by default.
     """
 
     def __init__(
@@ -80,8 +83,9 @@ class Run:
         depth: int | None,
         rotate: bool = False,
         reporter: Reporter = SILENT,
+        started: float | None = None,
     ) -> None:
-        self.began = time.perf_counter()
+        self.began = time.perf_counter() if started is None else started
         self.collection, self.base, self.plan = collection, base, plan
         self.scratch, self.depth, self.reporter = scratch, depth, reporter
         self.parts: Parts = split_parts(collection, plan, rotate=rotate)
@@ -123,7 +127,7 @@ class Run:
             answers[FROZEN] = self.answers(body.embed(self.places))
         for number, method in enumerate(methods):
             left = self.plan.budget - (time.perf_counter() - self.began)
-            seconds = max(left / (len(methods) - number), 0.0)
+            seconds = max(_TRAINING * left / (len(methods) - number), 0.0)
             own, cost = self._own_episodes(method, seconds)
             answers[method], changed[method] = self.train(method, seconds - cost, own=own)
         for name, features in beside.items():

@@ -48,8 +48,7 @@ def start_from(
             )
         if card.modality != collection.modality:
             raise OptionError(
-                f"this source is for {card.modality}s, and the items are "
-                f"{collection.modality}s",
+                f"this source is for {card.modality}s, and the items are {collection.modality}s",
                 where="--source",
                 got=source,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ def metatrain(
     from headstart.meta import start
     from headstart.meta.plan import chosen_methods
 
+    started = time.perf_counter()
     named = [method] if isinstance(method, str) else list(method or ())
     methods = chosen_methods(named)
     seconds = seconds_of(budget)
@@ -110,6 +112,7 @@ def metatrain(
         depth=start.depth_of(base, depth, scratch=scratch),
         rotate=rotate,
         reporter=reporter,
+        started=started,
     )
     beside, more = start.beside(collection, run.places, scratch=scratch, reporter=reporter)
     run.decisions += [*decisions, *more, _split(run)]
