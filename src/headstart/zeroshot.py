@@ -122,7 +122,8 @@ def zero_shot(
 
     # What learns from labels competes, where each class has some.
     lacking = [name for name in said.names if name not in found.classes]
-    if found.labelled is not None and not lacking and _trains(named, begun):
+    promise = options.get("max_risk") is not None
+    if found.labelled is not None and not lacking and (_trains(named, begun) or promise):
         log.add(*_said_alone(begun, known, kind, measure, seed))
         try:
             result = transfer.fit(
@@ -143,6 +144,12 @@ def zero_shot(
         log.add(_not_trained(lacking))
 
     # Else it is handed back as it stands, measured on what labels there are.
+    if promise:
+        raise OptionError(
+            "no risk can be promised without enough labels of each class",
+            where="--max-risk",
+            hint="label some items of each class, or leave it out",
+        )
     if options.get("max_risk") is not None:
         raise OptionError(
             "a risk cannot be kept: nothing learns from labels here, and only items that were held "

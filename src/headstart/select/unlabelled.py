@@ -32,7 +32,7 @@ COLLAPSE = 0.25
 ADAPTED_SHARPNESS = 12.0
 """Times the cosine, the logit, after self-training: measured as that of plain zero-shot."""
 FEWEST_TO_CORRECT = 10
-"""Labelled items, or groups of them, below which their choice between two candidates is not corrected for."""
+"""Labelled items, or groups of them, from which their choice of a candidate is corrected for."""
 CLOSE, USUAL = 0.15, 0.75
 """How exactly labels should tell the accuracy, and which accuracy is supposed for that."""
 

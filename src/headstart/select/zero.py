@@ -114,12 +114,18 @@ def start(
 
 
 def _usual(modality: Modality, source: str | None) -> str:
+    """Return the source that is named, or the default, of this modality."""
     name = source or sources.default_source(modality)
     if name is None:
         raise OptionError(
             f"headstart has no pretrained source for {modality} data",
             where="--classes",
             hint="name one with --source",
+        )
+    found = sources.card(name).modality
+    if found != modality:
+        raise OptionError(
+            f"the source {name!r} is for {found} data, this is {modality} data", where="--source"
         )
     return name
 
@@ -176,11 +182,6 @@ def _by_image(
 ) -> Start:
     name = _usual("image", source)
     card = sources.card(name)
-    if card.modality != "image":
-        raise OptionError(
-            f"the source {name!r} is for {card.modality} data, this is image data",
-            where="--source",
-        )
     if sources.reads_both(card):
         prompts = prompts_of(said.names, said.descriptions, "image", templates)
         found, scale = sources.text_features(card, [text for texts in prompts for text in texts])
@@ -203,20 +204,23 @@ def _by_names(
             allowed="CLIP, SigLIP and their kind, or an EfficientNet-Lite of the catalogue",
         )
     words = _usual("text", None)
+    used = list(templates or TEMPLATES["image"][:1])
     synonyms = [tuple(word.strip() for word in line.split(",")) for line in backbone.head_classes]
-    prompts = [prompts_of(each, [()] * len(each), "image", templates) for each in synonyms]
-    flat = [text for each in prompts for texts in each for text in texts]
+    prompts = [
+        [text for texts in prompts_of(each, [()] * len(each), "image", used[:1]) for text in texts]
+        for each in synonyms
+    ]
     loaded = sources.load(words, reporter=reporter)
+    flat = [text for texts in prompts for text in texts]
     found = encode.features(flat, loaded, reporter=reporter).array
-    names = ensemble(found, [sum(len(texts) for texts in each) for each in prompts])
     params = {
-        "class_features": _embedded(said, words, "image", templates, reporter),
-        "name_features": names,
+        "class_features": _embedded(said, words, "image", used, reporter),
+        "name_features": ensemble(found, [len(texts) for texts in prompts]),
         "classifier": (head.weight.detach().numpy().T, head.bias.detach().numpy()),
     }
     decision = Decision(
         f"source {name}",
-        f"it names what it sees in {len(names):,} words of its own, which {words} compares with "
+        f"it names what it sees in {len(synonyms):,} words of its own, which {words} compares with "
         "the names of your classes (ConSE); a source that reads texts and images does better",
         "--source PATH of a CLIP or SigLIP",
     )
