@@ -13,8 +13,6 @@ from headstart.core.types import SILENT, FloatArray, Modality, Reporter, Task
 from headstart.select import SCRATCH
 from headstart.view import View
 
-FOLDS = 5  # out-of-fold predictions tell suspected labels
-
 
 def check(
     data: Any,
@@ -72,7 +70,7 @@ def _out_of_fold(task: Task, seed: int, reporter: Reporter) -> FloatArray | None
     plan = select.plan(task.modality, task.kind)
     entry = plan.default if plan.transfers else SCRATCH
     try:
-        folds = data_room.split(task, n_splits=FOLDS, seed=seed)
+        folds = data_room.split(task, seed=seed)
     except DataError:
         return None
     view = View(task, None, seed, {}, reporter)

@@ -29,7 +29,6 @@ from headstart.select import Contender, Ranked, Ranks
 from headstart.select.prior import PRIOR_ITEMS, prior_of
 from headstart.sources import Backbone, SourceCard
 
-FOLDS = 5
 TIMED = 32  # items that are encoded once more, without the cache, to tell what encoding costs
 MOST_TAKEN = 3  # sources that are proposed to race where the ranking is too close to call
 
@@ -309,7 +308,7 @@ def rank_sources(
     assert task.labels is not None
     decisions = list(task.decisions)
     index, drawn = select.sample(task.labels, task.kind, seed=seed)
-    metric, chosen = _metric(metric, task)
+    metric, chosen = evaluate.metric_of(metric, task.kind, task.labels)
     decisions += [*drawn, *chosen]
 
     # Who takes part: what was named, or what is on this machine.
@@ -339,14 +338,6 @@ def rank_sources(
     )
 
 
-def _metric(name: str | None, task: Task) -> tuple[str, tuple[Decision, ...]]:
-    if name is not None:
-        return evaluate.find_metric(name, task.kind).name, ()
-    assert task.labels is not None
-    found, decision = evaluate.default_metric(task.kind, task.labels)
-    return found, (decision,)
-
-
 def _field(
     task: Task, source: str | Sequence[str] | None, licence: str | None, max_size_mb: float | None
 ) -> tuple[list[SourceCard], tuple[Unmeasured, ...]]:
@@ -372,7 +363,7 @@ def _measure(
     """Return the ranking, and the seconds that each source takes for 1,000 items."""
     part = task.take(index)
     assert part.labels is not None
-    folds = data_room.split(part, n_splits=FOLDS, seed=seed)
+    folds = data_room.split(part, seed=seed)
     contenders, costs = [], dict[str, float]()
     for card in cards:
         backbone = sources.load(card, reporter=reporter)

@@ -31,7 +31,6 @@ from headstart.result import Result, put_together
 from headstart.select import MAJORITY, SCRATCH, Entry, Judged, Pick, Plan
 from headstart.view import View
 
-FOLDS = 5  # out-of-fold predictions of the training part
 LARGE = 10_000  # training items of which one held-out fifth chooses, where a test part judges
 JUDGE_ITEMS = 2_000  # labelled items that judge when --shots leaves more than that
 LABEL_THESE = 50  # unlabelled items of DATA that are proposed for labelling
@@ -165,7 +164,9 @@ def fit(
     plan = plan.with_known(tuple(beside or ()))
     plan = select.enough_labels(plan, train, named=strategy is not None)
     log.add(*plan.decisions)
-    rules = select.Rules(_metric(metric, task, log), judge is not None, strategy is not None)
+    metric, chosen = evaluate.metric_of(metric, task.kind, task.labels)
+    log.add(*chosen)
+    rules = select.Rules(metric, judge is not None, strategy is not None)
 
     # Turn the items into what the candidates see, once for all of them.
     tuning = {"checkpoint": checkpoint, "resume": resume, "reporter": select.Once(reporter)}
@@ -346,15 +347,6 @@ def _say_skipped(skipped: Sequence[Skipped], log: Log) -> None:
     log.add(Decision(f"items left out: {len(skipped):,}", first + more, "--json lists all"))
 
 
-def _metric(name: str | None, task: Task, log: Log) -> str:
-    if name is not None:
-        return evaluate.find_metric(name, task.kind).name
-    assert task.labels is not None
-    name, decision = evaluate.default_metric(task.kind, task.labels)
-    log.add(decision)
-    return name
-
-
 def _one_a_class(train: Task) -> bool:
     """Say whether no class has two groups: held out, each item's class would be unknown."""
     assert train.labels is not None
@@ -362,14 +354,12 @@ def _one_a_class(train: Task) -> bool:
     return train.kind == "classification" and len(seen) == len(train.classes)
 
 
-def _folds(
-    train: Task, judge: Task | None, seed: int, log: Log
-) -> list[tuple[IntArray, IntArray]]:
+def _folds(train: Task, judge: Task | None, seed: int, log: Log) -> list[tuple[IntArray, IntArray]]:
     """Return the folds whose held-out predictions choose."""
     try:
         if judge is not None and _one_a_class(train):
             raise DataError("one label a class cannot be cross-validated")
-        folds = data_room.split(train, n_splits=FOLDS, seed=seed)
+        folds = data_room.split(train, seed=seed)
     except DataError as error:
         if judge is None:
             raise

@@ -278,7 +278,7 @@ def _by_attributes(
 
 def _folds(labelled: Task, seed: int) -> list[tuple[IntArray, IntArray]]:
     try:
-        return data_room.split(replace(labelled, test=None), n_splits=transfer.FOLDS, seed=seed)
+        return data_room.split(replace(labelled, test=None), seed=seed)
     except DataError:  # a class with a single label
         return []
 

@@ -15,7 +15,7 @@ from headstart.evaluate.curve_measures import (
     time_to_threshold,
 )
 from headstart.evaluate.intervals import gain, score, verdict
-from headstart.evaluate.metrics import METRICS, Metric, default_metric, find_metric
+from headstart.evaluate.metrics import METRICS, Metric, default_metric, find_metric, metric_of
 from headstart.evaluate.power import labels_to_settle, power_of
 from headstart.evaluate.power_law import Forecast, PowerLaw, forecast, limit_gain, power_law
 from headstart.evaluate.predictions import Predictions, assemble, joined
@@ -48,6 +48,7 @@ __all__ = [
     "label_multiplier",
     "labels_to_settle",
     "limit_gain",
+    "metric_of",
     "multiplier_at",
     "power_law",
     "power_of",

@@ -144,6 +144,32 @@ def find_metric(name: str, kind: Kind | None = None) -> Metric:
     return metric
 
 
+def metric_of(
+    name: str | None, kind: Kind, labels: AnyArray | None
+) -> tuple[str, tuple[Decision, ...]]:
+    """Return the metric that was named, or the one that suits the task and why.
+
+    Parameters
+    ----------
+    name : str or None
+        What the user named.
+    kind : {"classification", "regression"}
+    labels : ndarray of shape (n,)
+        Of the task; not looked at where a metric is named.
+
+    Raises
+    ------
+    UnknownNameError, OptionError
+        There is no such metric, or it does not fit the task.
+    DataError
+        There are no labels to choose one for.
+    """
+    if name is not None:
+        return find_metric(name, kind).name, ()
+    found, decision = default_metric(kind, [] if labels is None else labels)
+    return found, (decision,)
+
+
 def default_metric(kind: Kind, labels: Sequence[str] | AnyArray) -> tuple[str, Decision]:
     """Choose the metric of a task, and say why.
 
