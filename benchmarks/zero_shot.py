@@ -26,6 +26,7 @@ from headstart import encode, evaluate, select, sources
 from headstart.core.types import SILENT
 from headstart.data import read_classes
 from headstart.evaluate import Predictions
+from headstart.select.unlabelled import compare
 from headstart.strategies.temper import log_loss
 
 REVIEWS = {"fresh": "a positive review", "rotten": "a negative review"}
@@ -99,7 +100,7 @@ def case(
     adopted = "centre" in grown.params
     both = [measured(each, X, y, seed) for each in (begun, grown)]
     known = select.Known(X, y)
-    lead = select.compare(grown, begun, known, "text", metric="accuracy", seed=seed)
+    lead = compare(grown, begun, known, "text", metric="accuracy", seed=seed)
     row = {
         "case": name,
         "classes": len(begun.params["class_features"]),
@@ -112,7 +113,14 @@ def case(
         "gain": vars(lead),
         "why": str(grown.decisions[-1]),
     }
-    print(name, seed, round(both[0]["estimate"], 4), round(both[1]["estimate"], 4), adopted)
+    print(
+        name,
+        seed,
+        round(both[0]["estimate"], 4),
+        round(both[1]["estimate"], 4),
+        adopted,
+        flush=True,
+    )
     return row
 
 
