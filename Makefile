@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench bench-blend bench-choice bench-few-shot bench-traps bench-zero-shot bench-statistics bench-meta proofs test-timm clean help
+.PHONY: demo test check format lint types contracts tests docs sources bench bench-abstain bench-blend bench-choice bench-few-shot bench-traps bench-zero-shot bench-statistics bench-meta proofs test-timm clean help
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench-zero-shot: $(VENV)/.dev $(VENV)/.sources  ## Measure models that saw no la
 	@cd benchmarks && $(OFFLINE) ../$(BIN)/python zero_shot.py --clinc $(DATA)/clinc150 \
 	  --reviews ../.choice/reviews/reviews.csv --photos ../.photos/skimage/data \
 	  $$(../$(BIN)/python -c 'import sklearn.datasets as d; print(d.__path__[0] + "/images")')
+
+bench-abstain: $(VENV)/.dev $(VENV)/.sources  ## Does "I don't know" hold? DATA=folder of clinc150 and sign-digits.
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python abstain.py --data $(DATA)
 
 test-timm: $(VENV)/.dev  ## Test the timm door, in an environment of its own.
 	@$(PIP) install --quiet --no-deps --target .timm timm==1.0.31 torchvision

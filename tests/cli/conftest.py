@@ -92,3 +92,10 @@ def price(files, tmp_path_factory) -> Fitted:
     """A model that predicts the number ``salt`` from a table."""
     arguments = ("--label", "salt", "--strategy", "majority", "--json", "--quiet")
     return fitted(tmp_path_factory, files / "price.csv", *arguments)
+
+
+@pytest.fixture(scope="session")
+def silent(files, tmp_path_factory) -> Fitted:
+    """A model that guesses, and keeps a risk by saying nothing."""
+    arguments = ("--strategy", "majority", "--max-risk", "0.3", "--json", "--quiet", "--no-curve")
+    return fitted(tmp_path_factory, files / "topics.csv", *arguments)

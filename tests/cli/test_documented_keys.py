@@ -57,7 +57,7 @@ def test_check(terminal, files, tmp_path):
     assert set(found["findings"][0]) == inner(pages["findings"])
 
 
-def test_predict_and_evaluate(terminal, topics, price, files):
+def test_predict_and_evaluate(terminal, topics, price, silent, files):
     found = terminal("predict", topics.path, "a goat", "", "--json").json
     pages = documented("predict")
     assert set(found) == set(pages)
@@ -65,10 +65,23 @@ def test_predict_and_evaluate(terminal, topics, price, files):
     twice = ("--against", topics.path)
     texts = terminal("evaluate", topics.path, files / "topics.csv", "--json", *twice).json
     numbers = terminal("evaluate", price.path, files / "price.csv", "--json").json
+    abstains = terminal("evaluate", silent.path, files / "topics.csv", "--json").json
     pages = documented("evaluate")
-    assert set(texts) | set(numbers) == set(pages)
+    assert set(texts) | set(numbers) | set(abstains) == set(pages)
+    assert set(abstains["coverage"]) == inner(pages["coverage"])
     assert {"model"} | set(texts["against"]) <= inner(pages["against"]) | set(numbers) | set(texts)
     assert set(texts["gain"]) == inner(pages["gain"]) - VERDICTS
+
+
+def test_abstaining(silent):
+    found, pages = silent.ran.json, documented("fit")
+    assert set(found) == set(pages)
+    words = {"none", "temperature", "bias-corrected temperature"}
+    parts = {"estimate", "low", "high", "n"}
+    assert set(found["calibration"]) | parts | {"none"} == inner(pages["calibration"])
+    assert found["calibration"]["method"] in words
+    below = {"estimate", "low", "high", "score", "threshold", "auroc"}
+    assert set(found["abstention"]) | below == inner(pages["abstention"])
 
 
 @pytest.mark.parametrize("verb", ["sources", "cache"])
