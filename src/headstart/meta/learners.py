@@ -2,8 +2,8 @@
 
 Batch norm. ProtoNet and RFS see one large batch a step, whose statistics normalise it and move the
 stored ones. The methods that adapt by gradients run on the stored statistics, inside and outside
-of the inner loop, which move with the support sets before each step: they are trained the way
-they are measured, and no query is told anything by the queries beside it.
+of the inner loop, which move with the items of the step's episodes before it: they are trained the
+way they are measured, and no query is told anything by the queries beside it.
 """
 
 from __future__ import annotations
@@ -209,10 +209,9 @@ class ANIL(Learner):
         """Set the gradients of one step; return its loss."""
         plan, body = self.plan, self.body
         drawn = self.draw(plan.meta_batch, plan.ways)
-        supports = body.load(drawn.support)
-        body.move_statistics(supports)
-        body.network.eval()
         batch = body.load(np.concatenate([drawn.support, drawn.query], axis=2))
+        body.move_statistics(batch)
+        body.network.eval()
 
         def outer(params: Parameters) -> Tensor:
             features, _ = body.pure(params, batch)
@@ -261,14 +260,14 @@ class FOMAML(Learner):
 
     name = "fomaml"
     adapts = True
-    inner_rate, inner_steps, test_steps = 0.01, 5, 5
+    inner_rate, inner_steps, test_steps = 0.05, 5, 5
     gradient = staticmethod(fomaml_gradient)
 
     def step(self) -> float:
         """Set the gradients of one step; return its loss."""
         plan, body = self.plan, self.body
         drawn = self.draw(plan.meta_batch, plan.ways)
-        body.move_statistics(body.load(drawn.support))
+        body.move_statistics(body.load(np.concatenate([drawn.support, drawn.query], axis=2)))
         body.network.eval()
         params = body.constants
         total = {name: torch.zeros_like(tensor) for name, tensor in params.items()}
