@@ -65,8 +65,10 @@ def test_the_table_says_the_choice_the_gain_and_where_the_model_is(stripes):
     lines = stripes.ran.out.splitlines()
     assert "Candidates, compared on the training part (6 items)" in lines
     assert any(line.startswith("Judged on ") for line in lines)
-    assert any("<- chosen" in line for line in lines)
-    assert "You get efficientnet-lite0 + probe." in lines
+    chosen = next(line for line in lines if "<- chosen" in line).split("  ")[0]
+    assert chosen.startswith("efficientnet-lite0")
+    assert chosen.endswith(" + probe")
+    assert f"You get {chosen}." in lines
     assert lines[-1].startswith(f"model: {stripes.path}")
     assert lines[-1].endswith("seed 0")
 
