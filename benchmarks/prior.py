@@ -2,7 +2,7 @@
 
 ``python prior.py DATA...`` draws few labels many times, cross-validates probe, k-NN and class means
 on each source, and keeps what each is worth on the other items (a line a draw, in
-``results/prior.jsonl``). ``--table`` compares rules by their regret: how much worse than the best
+``results/prior.jsonl``; what is there is not drawn again). ``--table`` compares rules by their regret: how much worse than the best
 candidate in hindsight, in points. DATA are folders of images or files of texts, with all labels.
 """
 
@@ -148,6 +148,8 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
+    rows = [json.loads(ln) for ln in FILE.read_text("utf-8").splitlines()] if FILE.exists() else []
+    done = {(row["data"], row["shots"], row["seed"]) for row in rows}
     for place in given.data:
         task = data.read(place, reporter=SILENT)
         some = np.random.default_rng(0).choice(task.n, min(ITEMS, task.n), replace=False)
@@ -156,6 +158,8 @@ def main() -> int:
         X = candidates(task, names)
         for shots in given.shots:
             for seed in range(100, 100 + given.draws):
+                if (Path(place).stem, shots, seed) in done:
+                    continue
                 row = {"data": Path(place).stem, **draw(task, X, shots, seed)}
                 with FILE.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
