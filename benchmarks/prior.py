@@ -2,8 +2,9 @@
 
 ``python prior.py DATA...`` draws few labels many times, cross-validates probe, k-NN and class means
 on each source, and keeps what each is worth on the other items (a line a draw, in
-``results/prior.jsonl``; what is there is not drawn again). ``--table`` compares rules by their regret: how much worse than the best
-candidate in hindsight, in points. DATA are folders of images or files of texts, with all labels.
+``results/prior.jsonl``; what is there is not drawn again). ``--table`` compares rules by their
+regret: how much worse than the best candidate in hindsight, in points. DATA are folders of images
+or files of texts, with all labels.
 """
 
 from __future__ import annotations
