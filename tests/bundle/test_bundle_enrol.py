@@ -15,6 +15,7 @@ from headstart import bundle, encode
 from headstart.bundle.enrol import with_gallery
 from headstart.core.errors import BundleCorruptError, BundleError, DataError, OptionError
 from headstart.core.types import Task
+from headstart.strategies import ZeroShot
 
 BASES = ["probe", "knn", "prototypes", "few-shot", "finetune", "blend"]
 
@@ -143,6 +144,34 @@ def test_what_cannot_be_enrolled(probe_with_means, tmp_path):
         bare.enrol("new", ["a film"])
     with pytest.raises(OptionError, match="without the means"):
         bare.verify(["a film"], ["a film"])
+
+
+def test_a_model_that_takes_in_a_class_promises_no_risk(tmp_path):
+    kept = {"seed": 0}
+    promised = {"abstention": {"promise": "at most 5% wrong"}, "calibration": {"ece": 0.02}}
+    old = bundle.in_memory(replace(with_means("probe"), extra=kept | promised))
+    new = old.enrol("new", ["a film"])
+    assert new.manifest.result["extra"] == kept
+    assert "promised about its risk is gone" in new.info["decisions"][-1]["why"]
+    assert old.manifest.result["extra"] == kept | promised
+    assert bundle.load(new.save(tmp_path / "m")).manifest.result["extra"] == kept
+    assert "risk" not in new.enrol("newer", ["a car"]).info["decisions"][-1]["why"]
+
+
+def test_names_are_cleaned_before_they_are_compared(probe_with_means):
+    model = bundle.in_memory(probe_with_means)
+    with pytest.raises(OptionError, match="knows this class already"):
+        model.enrol(f" {CLASSES[0]} ", ["a film"])
+    assert "new" in model.enrol(" new\n", ["a film"]).classes
+
+
+def test_a_model_without_labels_says_where_classes_are_named():
+    bare = replace(known(("probe", "classification", "text")), strategy="zero-shot")
+    rows = {name: np.eye(bare.source.dim)[i] for i, name in enumerate(CLASSES)}
+    fitted = ZeroShot(class_features=rows).fit()
+    model = bundle.in_memory(replace(bare, state=fitted.to_state()))
+    with pytest.raises(OptionError, match=r"learnt classes from no item.*--classes"):
+        model.enrol("new", ["a film"])
 
 
 # ------------------------------------------------------------------ pairs

@@ -100,6 +100,23 @@ def test_what_cannot_be_enrolled_is_refused() -> None:
         Enrolled(base="finetune").fit(X, codes)
 
 
+def test_a_new_class_is_named_like_the_others() -> None:
+    X, codes, _, _ = problem()
+    numbers = Enrolled().fit(X[codes < 5], codes[codes < 5])
+    for name in ("new", None, [7]):
+        with pytest.raises(OptionError, match="named like the others"):
+            numbers.enrol(name, X[:1])
+    assert numbers.enrol(np.int64(5), X[codes == 5]).classes_.tolist() == list(range(6))
+    texts = Enrolled().fit(X[codes < 5], NAMES[codes[codes < 5]])
+    with pytest.raises(OptionError, match="named like the others"):
+        texts.enrol(5, X[:1])
+    with pytest.raises(OptionError, match="not the name of a class"):
+        texts.enrol("  ", X[:1])
+    with pytest.raises(OptionError, match="knows this class already"):
+        texts.enrol(" c3 ", X[:1])
+    assert texts.enrol(" c5\n", X[codes == 5]).classes_.tolist() == NAMES[:6].tolist()
+
+
 @pytest.mark.parametrize("harm", ["names", "means", "twice", "nested"])
 def test_a_state_that_is_not_its_own_is_refused(harm: str) -> None:
     X, codes, _, _ = problem()

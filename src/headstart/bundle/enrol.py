@@ -21,6 +21,7 @@ from headstart.core.types import (
     Task,
     subset,
 )
+from headstart.data.labels import class_name
 
 if TYPE_CHECKING:
     from headstart.bundle.model import Bundle
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ENROLLED = "enrolled"
 FALSE_ACCEPT = 0.01
+PROMISES = ("abstention", "calibration")  # what a fit found out and a new class undoes
 MOST_ENCODED = 1000  # training items that are encoded anew for the class means of a tuned source
 ASSUMES = (
     "pairs like those of the training items; each class was compared about a centre that does not "
@@ -54,6 +56,7 @@ def enrolled(bundle: Bundle, name: str, items: Any) -> Bundle:
         raise OptionError("a regression model has no classes to add one to")
     if not isinstance(name, str) or not name.strip():
         raise OptionError("not the name of a class", where="name", got=name, allowed="a text")
+    name = class_name(name)
     gallery = _gallery(bundle)
     ready = prepared(items, bundle.modality)
     if not len(ready):
@@ -69,13 +72,20 @@ def enrolled(bundle: Bundle, name: str, items: Any) -> Bundle:
         )
     state = with_class(state, name, bundle.features(ready))
     estimator = EnrolledHead.from_state(state)
+    was = bundle.manifest.result
+    extra = {key: value for key, value in was.get("extra", {}).items() if key not in PROMISES}
+    lost = (
+        ", and what was promised about its risk is gone"
+        if len(extra) < len(was.get("extra", {}))
+        else ""
+    )
     made = Decision(
         f"class {name!r} enrolled from {len(ready)} example(s)",
-        "the scores were measured before, without it; the model answers always",
+        f"the scores were measured before, without it; the model answers always{lost}",
         "fit again with it to measure it",
     )
-    was = bundle.manifest.result
-    result = {**was, "decisions": [*was.get("decisions", ()), dict(vars(made))]}
+    decisions = [*was.get("decisions", ()), dict(vars(made))]
+    result = {**was, "decisions": decisions, "extra": extra}
     manifest = replace(
         bundle.manifest,
         strategy=ENROLLED,
@@ -90,6 +100,14 @@ def enrolled(bundle: Bundle, name: str, items: Any) -> Bundle:
 
 def _gallery(bundle: Bundle) -> Gallery:
     if bundle.gallery is None:
+        from headstart.strategies.base import STRATEGIES
+
+        if STRATEGIES[bundle.manifest.strategy].by_classes:
+            raise OptionError(
+                "this model learnt classes from no item: it has no means of them",
+                where=bundle.manifest.strategy,
+                hint="to add a class, name it in --classes",
+            )
         raise OptionError(
             "this model was saved without the means of its classes",
             where=bundle.manifest.strategy,

@@ -14,6 +14,7 @@ import numpy as np
 
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import AnyArray, FloatArray, Modality, State
+from headstart.data.labels import class_name
 from headstart.strategies import base
 from headstart.strategies.gallery import Gallery
 
@@ -69,17 +70,19 @@ def with_class(state: State, name: Any, X: AnyArray) -> State:
     state : State
         From :func:`wrapped`, or from here.
     name : str
+        Of the type of the other names; blanks around a text are taken off.
     X : ndarray of shape (n, d)
         Features of its examples, one or more.
 
     Raises
     ------
     OptionError
-        The class is known already.
+        The class is known already, has no name, or one of another type than the others.
     DataError
         There is no example, or its features are not d finite numbers.
     """
     gallery, names = _gallery(state.arrays), state.meta["names"]
+    name = _clean(name, names)
     if name in names:
         raise OptionError(
             "the model knows this class already", where="name", got=name, hint="choose another name"
@@ -95,6 +98,25 @@ def with_class(state: State, name: Any, X: AnyArray) -> State:
     kept = {key: array for key, array in state.arrays.items() if not key.startswith(GALLERY)}
     arrays = kept | {GALLERY + key: array for key, array in grown.arrays().items()}
     return State(arrays, dict(state.meta) | {"names": [*names, name]})
+
+
+def _clean(name: Any, names: list[Any]) -> Any:
+    """Return a name as data would read it; it sorts among the others."""
+    if isinstance(name, np.generic):
+        name = name.item()
+    texts = [isinstance(one, str) for one in names]
+    if isinstance(name, str):
+        name = class_name(name)
+    if not isinstance(name, str | int | float) or set(texts) != {isinstance(name, str)}:
+        raise OptionError(
+            "a class is named like the others: by a text among texts, by a number among numbers",
+            where="name",
+            got=name,
+            allowed="a text" if texts[0] else "a number",
+        )
+    if name == "":
+        raise OptionError("not the name of a class", where="name", got=name, allowed="a text")
+    return name
 
 
 def _gallery(arrays: Mapping[str, AnyArray]) -> Gallery:
