@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import headstart as hs
-from headstart.core.errors import DataError, OptionError
+from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.zero_result import ZeroShotResult
 from tests import samples
 
@@ -204,3 +204,43 @@ def test_conse_is_the_default_for_images(weights, tmp_path):
 def test_what_cannot_be_is_refused(given, error, message, weights):
     with pytest.raises(error, match=message):
         hs.zero_shot(**given)
+
+
+def test_options_that_fit_does_not_have_are_refused(weights):
+    with pytest.raises(UnknownNameError, match="budgt"):
+        hs.zero_shot("refund, card lost", budgt="10s")
+    with pytest.raises(OptionError, match="at least 1"):
+        hs.zero_shot("refund, card lost", shots=-3)
+
+
+def test_shots_are_not_used_where_nothing_learns(weights, topics):
+    result = hs.zero_shot(["animal", "food", "vehicle"], topics, strategy="zero-shot", shots=1)
+    assert any("--shots is not used" in str(one) for one in result.decisions)
+
+
+def test_what_is_known_of_the_classes_stays_where_nothing_is_held_out(weights, topics):
+    result = hs.fit(topics, classes=["animal", "food", "vehicle"], shots=1, curve=False)
+    assert result.chosen.strategy == "zero-shot"
+
+
+def test_a_strategy_by_classes_must_be_told_of_them(weights, topics):
+    with pytest.raises(OptionError, match="must be told of the classes"):
+        hs.fit(topics, strategy="zero-shot")
+
+
+def test_names_of_classes_may_be_numbers(weights):
+    words = {"0": "cat dog horse", "0.5": "bread soup cheese"}
+    rows = [
+        (f"a {word} here", float(name)) for name, line in words.items() for word in line.split()
+    ]
+    frame = pd.DataFrame(rows * 2, columns=["text", "label"])
+    result = hs.zero_shot({"0": "an animal", "0.5": "food"}, frame, curve=False)
+    assert set(result.task.classes) == {"0", "0.5"}
+
+
+def test_very_much_said_of_the_classes_is_kept_as_its_hash(weights, tmp_path):
+    told = {"one": "first " * 10_000, "two": "second " * 10_000}
+    result = hs.zero_shot(told)
+    kept = hs.load(result.save(tmp_path / "model")).info["extra"]["zero_shot"]
+    assert kept["classes"] == 2
+    assert len(kept["sha256"]) == 64

@@ -134,10 +134,7 @@ def fit(
         return zero_shot(given.pop("classes"), given.pop("data"), **given)
     started = time.perf_counter()
     log, seed = Log(reporter), int(seed)
-    if shots is not None and shots < 1:
-        raise OptionError(
-            "the number of labels a class must be at least 1", where="--shots", got=shots
-        )
+    check_shots(shots)
 
     # Read the data, and set apart the part that judges.
     clock = select.Clock(select.seconds_of(budget))
@@ -150,6 +147,7 @@ def fit(
         test=test,
         modality=modality,
         allow_unreadable=allow_unreadable,
+        kind=None if beside is None else "classification",
         reporter=reporter,
     )
     log.add(*task.decisions)
@@ -159,7 +157,9 @@ def fit(
     train, judge = _set_apart(task, shots, seed, log)
 
     # Say who takes part, and what counts.
-    plan = select.plan(task.modality, task.kind, source=source, strategy=strategy)
+    plan = select.plan(
+        task.modality, task.kind, source=source, strategy=strategy, described=beside is not None
+    )
     log.add(*plan.decisions)
     plan = plan.with_known(tuple(beside or ()))
     plan = select.enough_labels(plan, train, named=strategy is not None)
@@ -278,6 +278,19 @@ def fit(
     these = result.label_next(task.unlabelled.items, LABEL_THESE)
     named = tuple(replace(one, id=task.unlabelled.ids[one.place]) for one in these)
     return replace(result, label_these=named, seconds=time.perf_counter() - started)
+
+
+def check_shots(shots: int | None) -> None:
+    """Refuse less than one label a class.
+
+    Raises
+    ------
+    OptionError
+    """
+    if shots is not None and shots < 1:
+        raise OptionError(
+            "the number of labels a class must be at least 1", where="--shots", got=shots
+        )
 
 
 class Log:

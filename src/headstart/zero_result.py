@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,6 +14,8 @@ from headstart.core.types import Candidate, Decision, Gain, Score, Task
 from headstart.result import Result
 
 METRIC = "accuracy"
+MOST_TOLD = 100_000
+"""Characters of what is said of the classes that a bundle keeps word by word."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +146,7 @@ def put_together(
         baselines={"majority": verdict.majority} if measured else {},
         decisions=decisions,
         candidates=(candidate,),
-        extra={"judged_by": verdict.by, "seed": seed, "zero_shot": told},
+        extra={"judged_by": verdict.by, "seed": seed, "zero_shot": _short(told)},
         fingerprint=task.fingerprint,
         n=task.n,
     )
@@ -164,3 +168,15 @@ def put_together(
         contents=contents,
         skipped=task.skipped,
     )
+
+
+def _short(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what was said of the classes; of very much only how much, and its sha256."""
+    text = json.dumps(told, sort_keys=True)
+    if len(text) <= MOST_TOLD:
+        return told
+    return {
+        "classes": len(told["classes"]),
+        "characters": len(text),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }

@@ -7,8 +7,9 @@ what labels there are -> race against what learns from them. No algorithm lives 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,12 +17,13 @@ import numpy as np
 
 from headstart import data as data_room
 from headstart import encode, evaluate, select, sources, transfer
-from headstart.core.errors import DataError, OptionError
+from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import SILENT, Decision, IntArray, Modality, Reporter, Task
 from headstart.data.class_list import ClassList
 from headstart.data.for_classes import ForClasses
 from headstart.result import Result
 from headstart.select import Known, Start
+from headstart.strategies import STRATEGIES
 from headstart.zero_result import METRIC, Verdict, put_together, unmeasured
 
 UNMEASURED = "there are no labels"
@@ -97,6 +99,7 @@ def zero_shot(
     started = time.perf_counter()
     log = transfer.Log(reporter)
     named = (strategy,) if isinstance(strategy, str) else strategy
+    _check(options)
 
     # Read what is said of the classes, and the items with and without a label.
     said = data_room.read_classes(classes)
@@ -150,14 +153,8 @@ def zero_shot(
             where="--max-risk",
             hint="label some items of each class, or leave it out",
         )
-    if options.get("max_risk") is not None:
-        raise OptionError(
-            "a risk cannot be kept: nothing learns from labels here, and only items that were held "
-            "out tell how often the model is wrong",
-            where="--max-risk",
-            got=options["max_risk"],
-            hint="leave --max-risk out, or label items of each class",
-        )
+    if options.get("shots") is not None:
+        log.add(Decision("--shots is not used", "nothing learns from labels here"))
     judge = found.labelled.test if found.labelled else None
     held = _known(judge, begun, reporter)
     if said.has_attributes:
@@ -184,6 +181,17 @@ def zero_shot(
     )
 
 
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse options that ``fit`` does not have, and values that it would refuse."""
+    known = inspect.signature(transfer.fit).parameters
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("option", name, known)
+    transfer.check_shots(options.get("shots"))
+    if options.get("max_risk") is not None:
+        select.risk_asked(options["max_risk"], "classification")
+
+
 def _one(source: str | Sequence[str] | None) -> str | None:
     """Return the source that describes the classes: the first that is named."""
     if source is None or isinstance(source, str):
@@ -193,7 +201,10 @@ def _one(source: str | Sequence[str] | None) -> str | None:
 
 def _trains(named: Sequence[str] | None, begun: Start) -> bool:
     """Say whether anything but the strategy at hand may take part."""
-    return named is None or any(name != begun.entry.strategy for name in named)
+    return named is None or any(
+        name != begun.entry.strategy and not (name in STRATEGIES and STRATEGIES[name].by_classes)
+        for name in named
+    )
 
 
 def _not_trained(lacking: Sequence[str]) -> Decision:

@@ -159,3 +159,33 @@ def test_two_columns_of_classes_are_asked_about(tmp_path):
     with pytest.raises(AmbiguousDataError, match="--label"):
         read_for_classes(frame, NAMES)
     assert read_for_classes(frame, NAMES, label="guess").labelled.label_name == "guess"
+
+
+def test_a_long_list_of_names_is_no_path():
+    names = ", ".join(f"intent number {i}" for i in range(40))
+    assert len(read_classes(names).names) == 40
+    assert read_classes("~approx, exact").names == ("exact", "~approx")
+
+
+@pytest.mark.parametrize("text", ["refund\ncard lost\npin\n", "refund,money back\npin,a code\n"])
+def test_a_file_without_a_first_line_of_names_is_refused(file, text):
+    with pytest.raises(AmbiguousDataError, match='no column is called "class"'):
+        read_classes(file(text))
+
+
+def test_a_text_file_has_a_name_a_line(file):
+    assert read_classes(file("refund\ncard, lost\n", "names.txt")).names == ("card, lost", "refund")
+
+
+def test_a_class_without_a_description_may_be_missing():
+    found = read_classes({"a": "x", "b": float("nan"), "c": None, "d": ["y", None]})
+    assert found.descriptions == (("x",), (), (), ("y",))
+
+
+def test_a_text_that_happens_to_be_a_class_is_no_label():
+    frame = pd.DataFrame({"text": ["refund", "I lost my card", "money back please"]})
+    found = read_for_classes(frame, ["refund", "card lost"])
+    assert found.labelled is None
+    assert found.pool.n == 3
+    called = frame.assign(intent=["refund", None, None])
+    assert read_for_classes(called, ["refund", "card lost"]).labelled.n == 1

@@ -19,6 +19,8 @@ from headstart.data.part import is_missing, shown
 from headstart.data.tables import checked_frame, read_table, table_ending
 
 OPTION = "--classes"
+LINES = ".txt"
+"""Ending of a file with a name a line."""
 CLASS_COLUMNS = ("class", "label", "name", "category", "intent", "target")
 TEXT_COLUMNS = ("description", "descriptions", "text", "prompt", "definition")
 FORMS = 'names ("refund, card lost"), a CSV of class,description, or a class x attribute table'
@@ -89,8 +91,10 @@ def read_classes(classes: Any) -> ClassList:
     """
     if isinstance(classes, str | Path):
         file = _file(classes)
+        if file is not None and file.suffix.lower() == LINES:
+            return _plain(file.read_text("utf-8").strip().splitlines(), str(file))
         if file is not None:
-            return _from_frame(read_table(file, trust_header=True).frame, str(file))
+            return _from_frame(read_table(file, trust_header=True).frame, str(file), file=True)
         rows = csv.reader([str(classes).strip().replace("\n", ",")], skipinitialspace=True)
         return _plain(next(rows, []), OPTION)
     if hasattr(classes, "iloc") and hasattr(classes, "columns"):
@@ -104,9 +108,12 @@ def read_classes(classes: Any) -> ClassList:
 
 def _file(given: str | Path) -> Path | None:
     """Return the file that the classes are in; None for a text of names."""
-    path = Path(given).expanduser()
-    if len(str(given)) < 4096 and "\n" not in str(given) and path.is_file():
-        return path
+    try:
+        path = Path(given).expanduser()
+        if "\n" not in str(given) and path.is_file():
+            return path
+    except (OSError, RuntimeError, ValueError):  # no path can be called so: it is a list of names
+        return None
     named = table_ending(path) is not None and "," not in str(given)
     if isinstance(given, str) and not named:
         return None
@@ -171,20 +178,26 @@ def _from_mapping(given: Mapping[Any, Any]) -> ClassList:
         table = np.stack(rows)
         columns = [f"a{j + 1}" for j in range(table.shape[1])]
         return _with_attributes(names, table, columns, "classes")
-    said = {
-        name: [value] if isinstance(value, str) else [str(one) for one in value or ()]
-        for name, value in zip(names, values, strict=True)
-    }
+    said = {name: _texts(value) for name, value in zip(names, values, strict=True)}
     kept = {name: tuple(t.strip() for t in texts if t.strip()) for name, texts in said.items()}
     return _listed(kept, "classes", *_undescribed(kept))
+
+
+def _texts(value: Any) -> list[str]:
+    """Return what is said of a class: one text, several, or none."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Iterable):
+        return [str(one) for one in value if not is_missing(one)]
+    return [] if is_missing(value) else [str(value)]
 
 
 def _is_numeric(value: Any) -> bool:
     return not isinstance(value, str) and np.asarray(value).dtype.kind in "fiub"
 
 
-def _from_frame(frame: Any, where: str) -> ClassList:
-    """Read a table of classes."""
+def _from_frame(frame: Any, where: str, *, file: bool = False) -> ClassList:
+    """Read a table of classes; of a file the first line must say that it names the columns."""
     columns = list(frame.columns)
     named = [name for name in columns if name.casefold() in CLASS_COLUMNS]
     first = named[0] if named else columns[0]
@@ -194,6 +207,13 @@ def _from_frame(frame: Any, where: str) -> ClassList:
             where=where,
             got=shown(columns),
             hint='Call it "class"',
+        )
+    if not named and file and any(_text(frame[name]) for name in columns[1:] or columns):
+        raise AmbiguousDataError(
+            'no column is called "class"',
+            where=where,
+            got=shown(columns),
+            hint="the first line names the columns, as: class,description",
         )
     gaps = [i + 1 for i, value in enumerate(frame[first]) if is_missing(value)]
     if gaps:

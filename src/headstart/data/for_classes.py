@@ -9,14 +9,13 @@ from typing import Any
 
 from headstart.core.errors import AmbiguousDataError, DataError
 from headstart.core.types import SILENT, Modality, Reporter, Task
+from headstart.data.class_list import CLASS_COLUMNS, LINES
 from headstart.data.folders import hidden
 from headstart.data.inputs import read_inputs
 from headstart.data.labels import class_name
 from headstart.data.part import is_missing, shown
 from headstart.data.reading import read
 from headstart.data.tables import read_table, table_ending
-
-LINES = ".txt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,12 +131,7 @@ def _found(data: Any, names: set[str], text: str | None) -> Any:
         frame = data
     else:
         return None
-    columns = [
-        name
-        for name in frame.columns
-        if name != text
-        and any(not is_missing(value) and class_name(value) in names for value in frame[name])
-    ]
+    columns = [name for name in frame.columns if name != text and _labels(frame, name, names)]
     if len(columns) > 1:
         raise AmbiguousDataError(
             "more than one column holds names of the classes",
@@ -146,6 +140,18 @@ def _found(data: Any, names: set[str], text: str | None) -> Any:
             hint="Name the one with the labels: --label COL",
         )
     return columns[0] if columns else None
+
+
+def _labels(frame: Any, column: Any, names: set[str]) -> bool:
+    """Say whether a column holds labels: names of classes, most of what is in it.
+
+    A text can happen to be the name of a class; in a column that is called after the class, a
+    single name is enough.
+    """
+    there = [value for value in frame[column] if not is_missing(value)]
+    known = sum(class_name(value) in names for value in there)
+    called = str(column).casefold() in CLASS_COLUMNS
+    return known > 0 and (called or 2 * known >= len(there))
 
 
 def _class_folders(root: Path) -> set[str]:

@@ -147,8 +147,13 @@ class Board:
         return untrained, [*decisions, Decision(untrained.name, why, FORCE)]
 
     def _known_best(self, plan: Plan) -> Entry:
-        """Return what is taken where nothing was measured: the probe of the best known source."""
+        """Return what is taken where nothing was measured: the probe of the best known source.
+
+        Or what needs no training, where the classes are described.
+        """
         ready = [one.entry for one in self.outcomes if one.entry.source and not one.dropped]
+        if plan.untrained in ready:
+            return plan.untrained
         probes = [entry for entry in ready if entry.strategy == plan.default.strategy]
         return max(probes, key=lambda e: plan.known.get(str(e.source)) or 0.0, default=plan.default)
 

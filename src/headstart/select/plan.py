@@ -91,6 +91,7 @@ def plan(
     *,
     source: str | Sequence[str] | None = None,
     strategy: str | Sequence[str] | None = None,
+    described: bool = False,
 ) -> Plan:
     """Return the candidates for a task.
 
@@ -100,6 +101,8 @@ def plan(
     kind : {"classification", "regression"}
     source, strategy : str or sequence of str, optional
         What the user named; the defaults for the modality otherwise.
+    described : bool
+        Whether more is known of the classes than their labels.
 
     Raises
     ------
@@ -119,6 +122,12 @@ def plan(
                 f"the strategy {name!r} cannot be used for {kind} on {modality} data",
                 where="--strategy",
                 allowed=fit_for,
+            )
+        if STRATEGIES[name].by_classes and not described:
+            raise OptionError(
+                f"{name} must be told of the classes",
+                where="--strategy",
+                hint='say what they are: --classes "refund, card lost", or a file',
             )
     tuned = TUNED_DEFAULTS.get(modality, ())
     raced = [name for name in fit_for if not STRATEGIES[name].combines]
