@@ -208,7 +208,7 @@ def test_verify_and_what_info_says_of_it(probe_with_means, tmp_path):
     said = model.info["verification"]
     assert said["false_accept_rate"] == 0.01
     assert 0.0 <= said["equal_error_rate"] <= 1.0
-    assert said["pairs_of_two_classes"] == 36 * 24
+    assert said["pairs_of_two_classes"] == 36 * 24 // 2
     assert said["pairs_of_one_class"] == 3 * 66
     assert "tuned" in said["assumes"]
     a, b = items_of("text", 30, seed=1), items_of("text", 30, seed=2)

@@ -13,6 +13,7 @@ from headstart.strategies import Enrolled, LinearProbe, Prototypes
 from headstart.strategies.enrolled_head import EnrolledHead, with_class, wrapped
 from headstart.strategies.gallery import Gallery
 from headstart.strategies.gallery_fit import (
+    MOST_CLASSES,
     equal_error,
     gallery_of,
     pair_similarities,
@@ -154,10 +155,35 @@ def test_pairs_are_compared_about_the_centre_of_the_other_classes() -> None:
         others = [X[codes == other].mean(axis=0) for other in range(3) if other != label]
         unit = unit_rows(X, np.mean(others, axis=0))
         for i in np.flatnonzero(codes == label):
-            slow_between += [unit[i] @ unit[j] for j in np.flatnonzero(codes != label)]
+            slow_between += [unit[i] @ unit[j] for j in np.flatnonzero(codes > label)]
             slow_same += [unit[i] @ unit[j] for j in np.flatnonzero(codes == label) if j > i]
     np.testing.assert_allclose(between, np.sort(slow_between), atol=1e-9)
     np.testing.assert_allclose(same, np.sort(slow_same), atol=1e-9)
+
+
+def test_each_pair_of_items_counts_once() -> None:
+    X, codes, _, _ = problem(k=4, each=5)
+    gallery = gallery_of(X, codes, 4)
+    assert gallery.pairs.tolist() == [20 * 19 // 2 - 4 * 10, 4 * 10]
+    with pytest.raises(OptionError, match="from 150 pairs"):
+        gallery.threshold(0.005)  # 1 of 200 needs 199 pairs
+
+
+def test_of_many_classes_some_are_compared() -> None:
+    k = 3 * MOST_CLASSES
+    X, codes, _, _ = problem(k=k, each=5)
+    order = np.random.default_rng(0).permutation(len(codes))
+    between, same = pair_similarities(X[order], codes[order], k)
+    assert len(same) == MOST_CLASSES * 6  # four rows of each
+    assert len(between) == MOST_CLASSES * (MOST_CLASSES - 1) // 2 * 16
+    chosen = np.linspace(0, k - 1, MOST_CLASSES).astype(int)
+    means = np.stack([X[codes == label].mean(axis=0) for label in range(k)])
+    slow = []
+    for label in chosen:
+        mine = X[order][codes[order] == label][:4]
+        unit = unit_rows(mine, (means.sum(axis=0) - means[label]) / (k - 1))
+        slow.append((unit @ unit.T)[np.triu_indices(4, 1)])
+    np.testing.assert_allclose(same, np.sort(np.concatenate(slow)), atol=1e-9)
 
 
 @settings(deadline=None, derandomize=True, max_examples=20)

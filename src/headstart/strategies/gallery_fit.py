@@ -10,6 +10,7 @@ from headstart.strategies.temper import sharpness
 from headstart.strategies.unit import LONE_SHARPNESS, UnitMeans, class_sums, unit_means
 
 MOST_ROWS = 800  # rows that make pairs: classes evenly
+MOST_CLASSES = 200  # classes whose rows make pairs, evenly spaced: of each, four rows or more
 RATES = np.array([0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001])
 
 
@@ -66,18 +67,25 @@ def _sharp(found: UnitMeans, within: float) -> float:
 def pair_similarities(
     X: FloatArray, codes: IntArray, n_classes: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the sorted cosines of pairs of two classes, and of pairs of one, class by class."""
+    """Return the sorted cosines of pairs of two classes, and of pairs of one, each pair once.
+
+    Two items of two classes are compared about the centre of all classes but that of the first.
+    Of more than MOST_CLASSES classes, so many, evenly spaced, are compared.
+    """
     if n_classes < 2:
         return np.empty(0), np.empty(0)
     sums = class_sums(X, codes, n_classes)
     means = sums / np.bincount(codes, minlength=n_classes)[:, None]
     middle = means.mean(axis=0)
-    kept = _evenly(codes, n_classes)
-    rows, own = X[kept].astype(np.float64) - middle, codes[kept]
-    centres = (middle - means) / (n_classes - 1)  # of the other classes, seen from the middle
+    compared = np.linspace(0, n_classes - 1, min(n_classes, MOST_CLASSES)).astype(int)
+    some = np.flatnonzero(np.isin(codes, compared))
+    own = np.searchsorted(compared, codes[some])
+    kept = _evenly(own, len(compared))
+    rows, own = X[some[kept]].astype(np.float64) - middle, own[kept]
+    centres = (middle - means[compared]) / (n_classes - 1)  # of the others, from the middle
     products, onto = rows @ rows.T, rows @ centres.T
     between, same = [], []
-    for label in range(n_classes):
+    for label in range(len(compared)):
         mine = np.flatnonzero(own == label)
         shift = onto[:, label]
         square = float(centres[label] @ centres[label])
@@ -85,7 +93,7 @@ def pair_similarities(
         length[length == 0.0] = 1.0
         cosines = products[mine] - shift[mine][:, None] - shift + square
         cosines /= length[mine][:, None] * length
-        between.append(cosines[:, own != label].ravel())
+        between.append(cosines[:, own > label].ravel())
         same.append(cosines[:, mine][np.triu_indices(len(mine), 1)])
     return np.sort(np.concatenate(between)), np.sort(np.concatenate(same))
 
