@@ -235,6 +235,17 @@ def test_what_cannot_be_is_refused(folder, tmp_path):
         hs.metatrain(prices, ways=2)
 
 
+def test_a_part_of_a_source_is_no_start(result, folder, weights, tmp_path):
+    options = {key: value for key, value in QUICK.items() if key not in ("size", "width")}
+    labels = [name for name in "abcdef" for _ in range(6)]
+    texts = [f"{name} {number}" for number, name in enumerate(labels)]
+    with pytest.raises(OptionError, match=r"whole source.*--source minilm$"):
+        hs.metatrain((texts, labels), source="minilm@layer2", **options)
+    result.save(tmp_path / "mine")
+    with pytest.raises(OptionError, match=r"whole source.*--source \S*mine$"):
+        hs.metatrain(folder, source=f"{tmp_path / 'mine'}@block2", **options)
+
+
 def test_an_interrupted_run_leaves_nothing(result, tmp_path, monkeypatch):
     def stop(*_args, **_more):
         raise KeyboardInterrupt

@@ -12,6 +12,7 @@ from headstart import encode, sources
 from headstart.core.errors import OptionError
 from headstart.core.types import Decision, FloatArray, IntArray, Reporter, subset
 from headstart.meta.collection import Collection
+from headstart.sources import view
 from headstart.sources.backbone import Backbone
 from headstart.sources.conv4 import untrained
 from headstart.strategies.tuning.rules import depth_for
@@ -31,7 +32,7 @@ def start_from(
     Raises
     ------
     OptionError
-        Texts without a source; a source of another modality; a size for a source.
+        A source of another modality; a part of a source; a size for a source.
     """
     if source is None and collection.modality == "text":
         source = sources.default_source("text")
@@ -51,6 +52,13 @@ def start_from(
                 f"this source is for {card.modality}s, and the items are {collection.modality}s",
                 where="--source",
                 got=source,
+            )
+        if view.of(card) is not None:
+            raise OptionError(
+                "meta-training starts from a whole source; a part of one cannot be written",
+                where="--source",
+                got=source,
+                hint=f"--source {sources.base_of(source)}",
             )
         return sources.load(card), []
     found = size or _size_of(collection.items)
