@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headstart.core.errors import DataError, OptionError
-from headstart.meta.collection import Collection
+from headstart.meta.collection import Collection, read_collection
 from headstart.meta.episodes import ClassItems, Pool, pool_of
 from headstart.meta.parts import split_parts
 from headstart.meta.plan import Plan, chosen_methods
@@ -118,6 +118,52 @@ def test_copies_of_training_items_do_not_judge():
     parts = split_parts(collection([6] * 15, groups=groups), Plan(ways=5))
     assert all(one.size == 5 for one in parts.validation.classes)
     assert any("copies" in str(one) for one in parts.decisions)
+
+
+def test_copies_of_items_that_choose_do_not_judge():
+    plan = Plan(ways=5)
+    where = split_parts(collection([6] * 15), plan)
+    groups = np.arange(90)
+    groups[where.tests[1].places[::6]] = groups[where.validation.places[::6]]
+    parts = split_parts(collection([6] * 15, groups=groups), plan)
+    assert all(one.size == 6 for one in parts.validation.classes)
+    assert all(one.size == 5 for one in parts.tests[1].classes)
+
+
+def test_copies_in_other_tasks_do_not_judge():
+    tasks = {
+        f"t{task}": (
+            [f"{verb} {name} in lesson {task}" for name in "uvwxyz" for verb in ("do", "see", "be")]
+            + [f"the very same {name}" for name in "uvwxyz"],
+            [name for name in "uvwxyz" for _ in range(3)] + list("uvwxyz"),
+        )
+        for task in range(4)
+    }
+    read = read_collection(tasks)
+    parts = split_parts(read, Plan(ways=3, shots=1))
+    pools = (parts.train, parts.validation, parts.tests[1])
+    texts = [{read.items[int(place)] for place in pool.places} for pool in pools]
+    assert all(f"the very same {name}" in texts[0] for name in "uvwxyz")
+    assert not texts[0] & texts[1]
+    assert not (texts[0] | texts[1]) & texts[2]
+    assert all(one.size == 3 for one in (*parts.validation.classes, *parts.tests[1].classes))
+
+
+def test_groups_that_share_an_item_are_one_across_tasks():
+    first = (["a b", "c d", "e f", "g h"], list("xyxy"))
+    second = (["a b", "new words", "e f", "c d"], list("xyxy"))
+    read = read_collection({"one": first, "two": second})
+    groups = dict(
+        zip(
+            np.concatenate([c.places for c in read.classes]).tolist(),
+            np.concatenate([c.groups for c in read.classes]).tolist(),
+            strict=True,
+        )
+    )
+    assert groups[0] == groups[4]
+    assert groups[2] == groups[6]
+    assert groups[1] == groups[7]
+    assert len(set(groups.values())) == 5
 
 
 def test_whole_tasks_are_held_out():

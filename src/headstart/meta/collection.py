@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart import data as data_room
+from headstart import parallel
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import (
     SILENT,
@@ -21,6 +22,7 @@ from headstart.core.types import (
     Task,
 )
 from headstart.data.folders import hidden
+from headstart.data.grouping import components
 from headstart.data.tables import table_ending
 from headstart.meta.episodes import ClassItems
 
@@ -167,7 +169,9 @@ def _joined(tasks: Mapping[str, Task], origin: str) -> Collection:
     kinds = sorted({task.modality for task in tasks.values()})
     if len(kinds) > 1:
         raise DataError("the tasks are of different modalities", where=origin, got=kinds)
-    items: list[Any] = []
+    items = [item for task in tasks.values() for item in task.items]
+    groups = _groups(items, [task.groups for task in tasks.values()])
+    start = 0
     classes: list[ClassItems] = []
     families: list[IntArray] = []
     decisions: list[Decision] = []
@@ -181,9 +185,10 @@ def _joined(tasks: Mapping[str, Task], origin: str) -> Collection:
             if not len(places):
                 continue
             family.append(len(classes))
-            classes.append(ClassItems(f"{prefix}{label}", places + len(items), task.groups[places]))
+            places += start
+            classes.append(ClassItems(f"{prefix}{label}", places, groups[places]))
         families.append(np.array(family))
-        items += list(task.items)
+        start += len(task.items)
         decisions += task.decisions
         skipped += task.skipped
     return Collection(
@@ -196,3 +201,20 @@ def _joined(tasks: Mapping[str, Task], origin: str) -> Collection:
         decisions=tuple(dict.fromkeys(decisions)),
         skipped=tuple(skipped),
     )
+
+
+def _groups(items: list[Any], by_task: list[IntArray]) -> IntArray:
+    """Return groups that hold across tasks: those that share an item's content are one."""
+    if len(by_task) < 2:
+        return by_task[0]
+    bases = np.cumsum([0, *(len(own) for own in by_task)])
+    own = np.concatenate(
+        [
+            base + np.unique(groups, return_inverse=True)[1]
+            for base, groups in zip(bases, by_task, strict=False)
+        ]
+    )
+    first: dict[bytes, int] = {}
+    workers = None if isinstance(items[0], Path) else 1
+    hashed = parallel.map(data_room.content_hash, items, workers=workers)
+    return components(own, np.array([first.setdefault(key, len(first)) for key in hashed]))

@@ -43,7 +43,7 @@ class Episodes:
 
 @dataclass(frozen=True, eq=False)
 class ClassItems:
-    """One class: the places of its items, and the group of each (duplicates share one)."""
+    """One class: the places of its items, and their groups (copies in all tasks share one)."""
 
     name: str
     places: IntArray

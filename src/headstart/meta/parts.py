@@ -45,8 +45,9 @@ class Parts:
 def split_parts(collection: Collection, plan: Plan, *, rotate: bool = False) -> Parts:
     """Split classes (of one DATA) or whole tasks at random, by the seed, into three parts.
 
-    An item that also occurs in a class that trains is taken out of the classes that choose or
-    judge. Only classes that train are turned.
+    An item that also occurs in a class that trains is taken out of the classes that choose, and
+    one in a class that trains or chooses out of those that judge. Only classes that train are
+    turned.
 
     Raises
     ------
@@ -67,7 +68,8 @@ def split_parts(collection: Collection, plan: Plan, *, rotate: bool = False) -> 
         families = [[part] for part in members]
         tasks = None
     decisions: list[Decision] = []
-    seen = np.unique(np.concatenate([_groups(collection, family) for family in families[0]]))
+    trains = _groups(collection, families[0])
+    taken = np.concatenate([trains, _groups(collection, families[1])])
     train = _pool(collection, families[0], plan, plan.shots, "the training part", decisions)
     if rotate:
         train = _turned(train, len(collection.items))
@@ -77,12 +79,14 @@ def split_parts(collection: Collection, plan: Plan, *, rotate: bool = False) -> 
                 "a class turned by a quarter, a half or three quarters is another class",
             )
         )
-    valid = _pool(collection, families[1], plan, plan.shots, "the validation part", decisions, seen)
+    valid = _pool(
+        collection, families[1], plan, plan.shots, "the validation part", decisions, trains
+    )
     tests: dict[int, Pool] = {}
     for shots in sorted({*REPORTED, plan.shots}):
         try:
             tests[shots] = _pool(
-                collection, families[2], plan, shots, "the test part", decisions, seen
+                collection, families[2], plan, shots, "the test part", decisions, taken
             )
         except DataError:
             if shots == plan.shots:
@@ -141,14 +145,9 @@ def _cut(members: IntArray, rng: np.random.Generator, least: int) -> list[IntArr
     return [np.sort(part) for part in np.split(order, stops)]
 
 
-def _groups(collection: Collection, family: IntArray) -> IntArray:
-    return np.concatenate([_keyed(collection, int(at)) for at in family])
-
-
-def _keyed(collection: Collection, at: int) -> IntArray:
-    """Return the groups of a class as numbers that differ between tasks."""
-    task = next(i for i, family in enumerate(collection.families) if at in family)
-    return collection.classes[at].groups + task * (1 + len(collection.items))
+def _groups(collection: Collection, families: Sequence[IntArray]) -> IntArray:
+    family = np.concatenate(families)
+    return np.concatenate([collection.classes[int(at)].groups for at in family])
 
 
 def _pool(
@@ -168,14 +167,15 @@ def _pool(
         for at in family:
             one = collection.classes[int(at)]
             if seen is not None:
-                new = ~np.isin(_keyed(collection, int(at)), seen)
+                new = ~np.isin(one.groups, seen)
                 lost += int((~new).sum())
                 one = ClassItems(one.name, one.places[new], one.groups[new])
             classes.append(one)
     if lost:
         decisions.append(
             Decision(
-                f"{lost} items are left out of {part}", "copies of them are in classes that train"
+                f"{lost} items are left out of {part}",
+                "copies of them are in classes that train, or choose",
             )
         )
     pool, gone = pool_of(classes, own, ways=plan.ways, shots=shots, queries=plan.queries, part=part)
