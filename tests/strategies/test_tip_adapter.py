@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
@@ -96,3 +98,33 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = model.predict_proba(fresh)
     monkeypatch.setattr("headstart.strategies.tip_adapter.BLOCK", 100)
     np.testing.assert_allclose(model.predict_proba(fresh), whole, rtol=1e-10)
+
+
+def test_the_cache_is_that_of_the_dense_formula_and_never_held_whole(monkeypatch) -> None:
+    rng = np.random.default_rng(3)
+    codes = rng.permutation(np.concatenate([np.arange(40), rng.integers(0, 40, size=260)]))
+    X = rng.normal(size=(300, 12))
+    model = TipAdapter().fit(X, codes)
+    rows, places = model.rows_, np.arange(0, 300, 2)
+    dense = rows[places] @ rows.T
+    dense[np.arange(150), places] = -np.inf
+    for beta in BETAS:
+        expected = np.exp(-beta * (1.0 - dense)) @ np.eye(40)[codes]
+        found = model._cache(rows[places], beta, without=places)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    monkeypatch.setattr("headstart.strategies.tip_adapter.BLOCK", 3000)
+    again = TipAdapter().fit(X, codes)
+    assert (again.alpha_, again.beta_) == (model.alpha_, model.beta_)
+    assert again.sharpness_ == pytest.approx(model.sharpness_, rel=1e-9)
+    np.testing.assert_allclose(again.predict_proba(X), model.predict_proba(X), rtol=1e-9)
+
+
+def test_choosing_takes_blocks_of_memory(monkeypatch) -> None:
+    rng = np.random.default_rng(4)
+    X, codes = rng.normal(size=(1500, 4)), np.repeat(np.arange(3), 500)
+    monkeypatch.setattr("headstart.strategies.tip_adapter.BLOCK", 2**14)
+    tracemalloc.start()
+    TipAdapter().fit(X, codes)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1500 * 1500 * 8 / 4  # bytes: all affinities at once are 18 MB

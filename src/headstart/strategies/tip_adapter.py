@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.core.types import FloatArray, IntArray, State
 from headstart.strategies.class_rows import rows_of
-from headstart.strategies.frozen import FrozenClassifier, one_hot, pack_classes, unpack_classes
+from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
 from headstart.strategies.heads import softmax_rows
 from headstart.strategies.temper import log_loss, sharpness
 from headstart.strategies.unit import LONE_SHARPNESS, unit_means, unit_rows
@@ -101,12 +101,9 @@ class TipAdapter(FrozenClassifier):
     def _choose(self, zero: FloatArray, judged: IntArray) -> None:
         """Take the alpha and beta whose tempered leave-one-out log loss is least."""
         own = self.codes_[judged]
-        cosines = self.rows_[judged] @ self.rows_.T
-        cosines[np.arange(len(judged)), judged] = -np.inf
-        hot = one_hot(self.codes_, len(self.classes_))
         best = np.inf
         for beta in BETAS:
-            cache = np.exp(-beta * (1.0 - cosines)) @ hot
+            cache = self._cache(self.rows_[judged], beta, without=judged)
             for alpha in ALPHAS:
                 scores = zero + alpha * cache
                 factor = sharpness(scores, own)
@@ -117,14 +114,38 @@ class TipAdapter(FrozenClassifier):
 
     def _probabilities(self, X: FloatArray) -> FloatArray:
         queries = unit_rows(X, self.centre_)
+        scores = self.scale_ * queries @ self.named_.T
+        scores += self.alpha_ * self._cache(queries, self.beta_)
+        return softmax_rows(self.sharpness_ * scores)
+
+    def _cache(
+        self, queries: FloatArray, beta: float, without: IntArray | None = None
+    ) -> FloatArray:
+        """Return the (n, k) sums of affinities to the rows of each class, a block at a time.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (n, d)
+            Unit rows.
+        beta : float
+        without : ndarray of shape (n,), int, optional
+            The place of the row that each query leaves out: itself.
+        """
+        order = np.argsort(self.codes_, kind="stable")
+        known, codes = self.rows_[order], self.codes_[order]
+        starts = np.searchsorted(codes, np.arange(len(self.classes_)))
+        place = np.argsort(order)
         result = np.empty((len(queries), len(self.classes_)))
-        hot = one_hot(self.codes_, len(self.classes_))
-        step = max(1, BLOCK // len(self.rows_))
+        step = max(1, BLOCK // len(known))
         for start in range(0, len(queries), step):
-            rows = queries[start : start + step]
-            cache = np.exp(-self.beta_ * (1.0 - rows @ self.rows_.T)) @ hot
-            scores = self.scale_ * rows @ self.named_.T + self.alpha_ * cache
-            result[start : start + step] = softmax_rows(self.sharpness_ * scores)
+            close = queries[start : start + step] @ known.T
+            if without is not None:
+                left = place[without[start : start + step]]
+                close[np.arange(len(left)), left] = -np.inf
+            close -= 1.0
+            close *= beta
+            np.exp(close, out=close)
+            result[start : start + step] = np.add.reduceat(close, starts, axis=1)
         return result
 
     def to_state(self) -> State:
