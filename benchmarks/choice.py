@@ -41,6 +41,7 @@ SOURCES = {
 HEADS = ("probe", "knn", "prototypes")
 MOST_JUDGES, FOR_FIT = 1200, 400
 FOLDS = 5
+RULE = "weighed with what is known"
 
 
 def reviews(file: Path, shots: int, seed: int) -> tuple[str, Any, Any, Any, Any]:
@@ -135,6 +136,7 @@ def measure(given: Any, name: str, shots: int, seed: int) -> None:
         "every": round(seconds, 2),
         "n_train": len(y),
         "n_test": len(truth),
+        "rule": RULE,
     }
     with LINES.open("a") as file:
         file.write(json.dumps(line) + "\n")
@@ -253,7 +255,11 @@ def overall(every: list[dict[str, Any]]) -> list[str]:
             f"{harms[rule]} of {len(every)} |"
         )
     full = np.mean([len(ln["encoded"]) / len(SOURCES[_modality(ln)]) for ln in every])
+    earlier = sum(ln.get("rule") != RULE for ln in every)
     rows += [
+        "",
+        f"Of {len(every)} tasks {earlier} are from before few items left the choice to what is known "
+        "(`results/prior.md`): `rule` in each line.",
         "",
         f"Encoded all items with {100 * full:.0f} % of the sources on average. Seconds of the "
         "race's fits, as a share of all candidates in full: median "
