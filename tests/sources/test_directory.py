@@ -112,6 +112,50 @@ def test_a_card_that_was_tampered_with_is_refused(written, changes, message):
         sources.load(edited(written, **changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dim": "x"}, r"card\.json, dim.*wrong kind.*'x'"),
+        ({"dim": 0}, "dim.*wrong kind"),
+        ({"dim": True}, "dim.*wrong kind"),
+        ({"dim": 10**6 + 1}, "wrong kind.*1 to 1000000"),
+        ({"dim": 7}, r"as many features as its card says.*7.*allowed: 4"),
+        ({"input": []}, "input.*wrong kind"),
+        ({"input": {}}, "cannot be built from its card"),
+        ({"config": "width"}, "config.*wrong kind"),
+        ({"size_mb": "1"}, "size_mb.*wrong kind"),
+        ({"family": ["conv4"]}, "family.*wrong kind"),
+        ({"modality": "text"}, "conv4 is for images"),
+    ],
+)
+def test_a_card_of_wrong_kinds_is_refused(written, changes, message):
+    with pytest.raises(SourceError, match=message):
+        sources.load(edited(written, **changes))
+
+
+def test_a_card_must_say_how_wide_its_texts_are(weights, tmp_path):
+    backbone = sources.load("minilm")
+    directory.write(backbone, tmp_path / "mine", card=backbone.card)
+    with pytest.raises(SourceError, match="as many features"):
+        sources.load(edited(tmp_path / "mine", dim=7))
+    with pytest.raises(SourceError, match="bert is for texts"):
+        sources.load(edited(tmp_path / "mine", dim=384, modality="image"))
+
+
+def test_a_card_that_is_too_long_or_no_object_is_refused(written):
+    edited(written, title="x" * directory.MOST_CARD)
+    with pytest.raises(SourceError, match="more than 1000000 bytes"):
+        directory.describe(str(written))
+    assert not directory.is_directory_source(written)
+    for text in ("[]", '[{"a": 1}]'):
+        (written / "card.json").write_text(text)
+        with pytest.raises(SourceError, match="is an object"):
+            directory.describe(str(written))
+    (written / "card.json").write_text("[" * 100_000)
+    with pytest.raises(SourceError, match="cannot be read as JSON"):
+        directory.describe(str(written))
+
+
 def test_a_card_that_is_no_json_is_refused(written, tmp_path):
     (written / "card.json").write_text("{")
     with pytest.raises(SourceError, match="cannot be read as JSON"):

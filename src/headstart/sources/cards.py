@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_args
 
@@ -97,6 +98,8 @@ class SourceCard:
         SourceError
             A field is missing, unknown or of the wrong kind.
         """
+        if not isinstance(data, dict):
+            raise SourceError("a source card is an object", where=where, got=type(data).__name__)
         known = {item.name for item in fields(cls)}
         unknown = sorted(set(data) - known)
         missing = sorted(_REQUIRED - set(data))
@@ -107,6 +110,14 @@ class SourceCard:
                 got=unknown or missing,
                 allowed=sorted(known),
             )
+        for name, (allowed, fits) in _KINDS.items():
+            if name in data and not fits(data[name]):
+                raise SourceError(
+                    "a field of a source card is of the wrong kind",
+                    where=f"{where}, {name}",
+                    got=data[name],
+                    allowed=allowed,
+                )
         card = cls(**data)
         if card.family not in FAMILIES:
             raise SourceError("unknown family", where=where, got=card.family, allowed=FAMILIES)
@@ -117,6 +128,32 @@ class SourceCard:
         return card
 
 
+MOST_DIM = 1_000_000
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_dim(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_DIM
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "dim": (f"a whole number from 1 to {MOST_DIM}", _is_dim),
+    "size_mb": ("a number", _is_number),
+    **dict.fromkeys(("input", "config", "origin"), ("an object", _is_dict)),
+    **dict.fromkeys(("name", "modality", "family", "provider"), ("a text", _is_text)),
+    **dict.fromkeys(("weights_sha256", "tokenizer_sha256"), ("a text", _is_text)),
+}
 _REQUIRED = {
     "name",
     "modality",

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 LAYOUT = "headstart-source"
 REPORT = "report.json"
+MOST_CARD = 1_000_000  # bytes of a card.json
+_MODALITY = {
+    "bert": "text",
+    "conv4": "image",
+    "efficientnet-lite": "image",
+    "mpnet": "text",
+}  # of the families whose code is here
 
 
 def is_directory_source(path: Path) -> bool:
@@ -31,10 +38,18 @@ def is_directory_source(path: Path) -> bool:
     if not (path / CARD).is_file() or (path / "config.json").exists():
         return False
     try:
-        data = json.loads((path / CARD).read_text("utf-8"))
-        return bool(data["origin"]["layout"] == LAYOUT)
-    except (OSError, ValueError, KeyError, TypeError):
+        return bool(_card_of(path)["origin"]["layout"] == LAYOUT)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
+
+
+def _card_of(path: Path) -> Any:
+    """Return what a card holds; ValueError where it is no JSON, or too long for a card."""
+    with (path / CARD).open("rb") as file:
+        raw = file.read(MOST_CARD + 1)
+    if len(raw) > MOST_CARD:
+        raise ValueError(f"more than {MOST_CARD} bytes")
+    return json.loads(raw.decode("utf-8"))
 
 
 def check_free(path: Path) -> None:
@@ -115,8 +130,8 @@ def describe(name: str) -> SourceCard:
     """
     path = Path(name).resolve()
     try:
-        data = json.loads((path / CARD).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        data = _card_of(path)
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(
             "cannot be read as JSON", where=str(path / CARD), got=str(error)
         ) from error
@@ -127,6 +142,12 @@ def describe(name: str) -> SourceCard:
             where=str(path / CARD),
             got=card.provider,
             allowed="directory",
+        )
+    if card.modality != _MODALITY.get(card.family, card.modality):
+        raise SourceError(
+            f"a network of the family {card.family} is for {_MODALITY[card.family]}s",
+            where=str(path / CARD),
+            got=card.modality,
         )
     return replace(card, name=str(path), origin={**card.origin, "directory": str(path)})
 
@@ -152,6 +173,7 @@ def load(card: SourceCard) -> Backbone:
         text = _verified(folder / TOKENIZER, card.tokenizer_sha256).decode("utf-8")
     try:
         backbone = from_state(card, parse(raw), text)
+        width = _width(card, backbone)
     except HeadstartError:
         raise
     except Exception as error:  # a card and weights of strangers can fail anywhere
@@ -160,8 +182,34 @@ def load(card: SourceCard) -> Backbone:
             where=str(folder / CARD),
             got=f"{type(error).__name__}: {str(error)[:200]}",
         ) from error
+    if width != card.dim:
+        raise SourceError(
+            "the network does not give as many features as its card says",
+            where=str(folder / CARD),
+            got=card.dim,
+            allowed=[width],
+        )
     backbone.weights_sha256 = card.weights_sha256
     return backbone
+
+
+def _width(card: SourceCard, backbone: Backbone) -> int:
+    """Return how many features a network gives; of those whose code is here, without computing."""
+    import torch
+
+    from headstart.sources.loading import unfilled
+
+    ours = card.family in _MODALITY
+    network, device = (unfilled(card).eval(), "meta") if ours else (backbone, "cpu")
+    batch: Any
+    if card.modality == "image":
+        side = int(card.input["size"])
+        batch = torch.zeros(1, 3, side, side, device=device)
+    else:
+        ids = torch.zeros(1, 2, dtype=torch.int64, device=device)
+        batch = (ids, torch.ones_like(ids))
+    with torch.no_grad():
+        return int(network(batch).shape[1])
 
 
 def _verified(path: Path, sha256: str) -> bytes:
