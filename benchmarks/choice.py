@@ -258,8 +258,8 @@ def overall(every: list[dict[str, Any]]) -> list[str]:
     earlier = sum(ln.get("rule") != RULE for ln in every)
     rows += [
         "",
-        f"Of {len(every)} tasks {earlier} are from before few items left the choice to what is known "
-        "(`results/prior.md`): `rule` in each line.",
+        f"Of {len(every)} tasks {earlier} are from before few items left the choice to what is "
+        "known (`results/prior.md`): `rule` in each line.",
         "",
         f"Encoded all items with {100 * full:.0f} % of the sources on average. Seconds of the "
         "race's fits, as a share of all candidates in full: median "
