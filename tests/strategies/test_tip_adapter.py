@@ -110,7 +110,7 @@ def test_the_cache_is_that_of_the_dense_formula_and_never_held_whole(monkeypatch
     dense[np.arange(150), places] = -np.inf
     for beta in BETAS:
         expected = np.exp(-beta * (1.0 - dense)) @ np.eye(40)[codes]
-        found = model._cache(rows[places], beta, without=places)
+        found = model._caches(rows[places], (beta,), without=places)[0]
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     monkeypatch.setattr("headstart.strategies.tip_adapter.BLOCK", 3000)
     again = TipAdapter().fit(X, codes)

@@ -23,7 +23,6 @@ from headstart.sources.hf import has_tokenizer, located
 BATCH = 64
 MOST_SHARPNESS = 100.0
 """CLIP's own limit."""
-PROJECTION = "visual_projection"
 
 
 class ProjectedVision(nn.Module):

@@ -12,8 +12,8 @@ from headstart.strategies.class_rows import rows_of
 from headstart.strategies.frozen import (
     FrozenClassifier,
     pack_classes,
+    pack_decision,
     positive_list,
-    unpack_classes,
 )
 from headstart.strategies.heads import linear_probabilities
 from headstart.strategies.shots import Line, PriorOf, Shots, class_means_prior
@@ -129,18 +129,14 @@ class Anchored(FrozenClassifier):
     def to_state(self) -> State:
         """Return the fitted model as arrays and plain data."""
         meta = self._base_meta() | pack_classes(self.classes_) | {"C": self.C_}
-        decision = self.decision_
-        meta |= {"decision": [decision.what, decision.why, decision.override]}
+        meta |= pack_decision(self.decision_)
         arrays = {"coef": self.coef_, "intercept": self.intercept_, "centre": self.centre_}
         return State(arrays, meta)
 
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state)
         model.coef_, model.intercept_ = state.arrays["coef"], state.arrays["intercept"]
         model.centre_, model.C_ = state.arrays["centre"], float(state.meta["C"])
-        model.decision_ = Decision(*state.meta["decision"])
         return model

@@ -15,7 +15,7 @@ from headstart.strategies.class_features import (
     told_sharpness,
     unit_length,
 )
-from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
+from headstart.strategies.frozen import FrozenClassifier, pack_classes
 from headstart.strategies.heads import softmax_rows
 
 TOP = 10
@@ -176,9 +176,7 @@ class ConSE(FrozenClassifier):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"], top=int(state.meta["top"]))
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state, top=int(state.meta["top"]))
         arrays = {name: array.astype(np.float64) for name, array in state.arrays.items()}
         model.directions_, model.names_ = arrays["directions"], arrays["names"]
         model.weights_, model.bias_ = arrays["weights"], arrays["bias"]

@@ -11,7 +11,11 @@ import scipy.linalg
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import Decision, FloatArray, IntArray, State
 from headstart.strategies.class_features import class_rows, codes_of
-from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
+from headstart.strategies.frozen import (
+    FrozenClassifier,
+    pack_classes,
+    pack_decision,
+)
 from headstart.strategies.heads import linear_probabilities
 from headstart.strategies.temper import sharpness
 
@@ -182,25 +186,17 @@ class ESZSL(FrozenClassifier):
     def to_state(self) -> State:
         """Return the fitted model as arrays and plain data."""
         meta = self._base_meta() | pack_classes(self.classes_)
-        decision = self.decision_
-        meta |= {
-            "gamma": self.gamma_,
-            "lam": self.lam_,
-            "seen": self.seen_.tolist(),
-            "decision": [decision.what, decision.why, decision.override],
-        }
+        meta |= {"gamma": self.gamma_, "lam": self.lam_, "seen": self.seen_.tolist()}
+        meta |= pack_decision(self.decision_)
         return State({"coef": self.coef_, "intercept": self.intercept_}, meta)
 
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state)
         model.seen_ = np.array(state.meta["seen"], dtype=model.classes_.dtype)
         model.coef_, model.intercept_ = state.arrays["coef"], state.arrays["intercept"]
         model.gamma_, model.lam_ = float(state.meta["gamma"]), float(state.meta["lam"])
-        model.decision_ = Decision(*state.meta["decision"])
         return model
 
 

@@ -9,7 +9,11 @@ import numpy as np
 
 from headstart.core.errors import OptionError
 from headstart.core.types import Decision, FloatArray, IntArray, State
-from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
+from headstart.strategies.frozen import (
+    FrozenClassifier,
+    pack_classes,
+    pack_decision,
+)
 from headstart.strategies.heads import linear_probabilities
 from headstart.strategies.shots import Line, PriorOf, Shots, Tried, class_means_prior
 from headstart.strategies.temper import sharpness
@@ -114,20 +118,16 @@ class FewShot(FrozenClassifier):
     def to_state(self) -> State:
         """Return the fitted model as arrays and plain data."""
         meta = self._base_meta() | pack_classes(self.classes_) | {"heads": list(self.heads_)}
-        decision = self.decision_
-        meta |= {"decision": [decision.what, decision.why, decision.override]}
+        meta |= pack_decision(self.decision_)
         arrays = {"coef": self.coef_, "intercept": self.intercept_, "centre": self.centre_}
         return State(arrays, meta)
 
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state)
         model.coef_, model.intercept_ = state.arrays["coef"], state.arrays["intercept"]
         model.centre_, model.heads_ = state.arrays["centre"], tuple(state.meta["heads"])
-        model.decision_ = Decision(*state.meta["decision"])
         return model
 
 

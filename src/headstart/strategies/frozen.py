@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.core.errors import DataError, OptionError
-from headstart.core.types import AnyArray, Features, FloatArray, IntArray
+from headstart.core.types import AnyArray, Decision, Features, FloatArray, IntArray, State
 
 
 def as_features(X: Any, source: Any) -> Any:
@@ -44,6 +44,11 @@ def pack_classes(classes: AnyArray) -> dict[str, Any]:
 def unpack_classes(meta: dict[str, Any]) -> AnyArray:
     """Return the array of class names that :func:`pack_classes` packed."""
     return np.array(meta["classes"], dtype=np.dtype(meta["classes_dtype"]))
+
+
+def pack_decision(decision: Decision) -> dict[str, Any]:
+    """Return a decision as something JSON can hold; what opens a state reverses it."""
+    return {"decision": [decision.what, decision.why, decision.override]}
 
 
 def encode_classes(y: AnyArray) -> tuple[AnyArray, IntArray]:
@@ -139,6 +144,8 @@ class FrozenEstimator(BaseEstimator):
     """Base of estimators that take (n, d) features, or items together with ``source``."""
 
     source: Any
+    classes_: AnyArray
+    decision_: Decision
 
     def _check(self, X: Any, y: Any = None) -> tuple[FloatArray, AnyArray]:
         """Encode and check what ``fit`` was given."""
@@ -173,11 +180,20 @@ class FrozenEstimator(BaseEstimator):
             source = source.card.name
         return {"source": source, "n_features": int(self.n_features_in_)}
 
+    @classmethod
+    def _opened(cls, state: State, **params: Any) -> Self:
+        """Return an estimator with what every state holds: source, width, classes, decision."""
+        model = cls(source=state.meta["source"], **params)
+        model.n_features_in_ = int(state.meta["n_features"])
+        if "classes" in state.meta:
+            model.classes_ = unpack_classes(state.meta)
+        if "decision" in state.meta:
+            model.decision_ = Decision(*state.meta["decision"])
+        return model
+
 
 class FrozenClassifier(ClassifierMixin, FrozenEstimator):
     """Base of classifiers on frozen features; a subclass has ``_fit`` and ``_probabilities``."""
-
-    classes_: AnyArray
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to features (n, d), or items where ``source`` is set, and n labels."""

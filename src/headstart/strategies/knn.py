@@ -15,7 +15,6 @@ from headstart.strategies.frozen import (
     FrozenEstimator,
     one_hot,
     pack_classes,
-    unpack_classes,
 )
 
 NEIGHBOURS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
@@ -192,9 +191,7 @@ class KNearest(FrozenClassifier):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state)
         model.n_neighbors_ = int(state.meta["n_neighbors"])
         model.features_, model.codes_ = state.arrays["features"], state.arrays["codes"]
         model.centre_ = state.arrays["centre"]
@@ -265,8 +262,7 @@ class KNearestRegressor(RegressorMixin, FrozenEstimator):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
+        model = cls._opened(state)
         model.n_neighbors_ = int(state.meta["n_neighbors"])
         model.features_, model.targets_ = state.arrays["features"], state.arrays["targets"]
         model.centre_ = state.arrays["centre"]

@@ -16,10 +16,10 @@ from headstart.strategies.frozen import (
     FrozenEstimator,
     one_hot,
     pack_classes,
+    pack_decision,
     positive_list,
     row_weights,
     stratified_folds,
-    unpack_classes,
 )
 from headstart.strategies.heads import linear_probabilities
 from headstart.strategies.logistic import LogisticFit, fit_logistic
@@ -201,19 +201,15 @@ class LinearProbe(FrozenClassifier):
         """Return the fitted model as arrays and plain data."""
         meta = self._base_meta() | pack_classes(self.classes_)
         meta |= {"head": self.head_, "penalty": self.penalty_}
-        decision = self.decision_
-        meta |= {"decision": [decision.what, decision.why, decision.override]}
+        meta |= pack_decision(self.decision_)
         return State({"coef": self.coef_, "intercept": self.intercept_}, meta)
 
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state)
         model.coef_, model.intercept_ = state.arrays["coef"], state.arrays["intercept"]
         model.head_, model.penalty_ = state.meta["head"], float(state.meta["penalty"])
-        model.decision_ = Decision(*state.meta["decision"])
         return model
 
 
@@ -380,8 +376,7 @@ class LinearProbeRegressor(RegressorMixin, FrozenEstimator):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
+        model = cls._opened(state)
         model.coef_, model.intercept_ = state.arrays["coef"], float(state.meta["intercept"])
         model.alpha_ = float(state.meta["alpha"])
         return model

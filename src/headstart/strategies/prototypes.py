@@ -7,9 +7,9 @@ from typing import Any, Self
 from scipy.special import softmax
 
 from headstart.core.types import FloatArray, IntArray, State
-from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
-from headstart.strategies.temper import sharpness
-from headstart.strategies.unit import LONE_SHARPNESS, closeness, unit_means, unit_rows
+from headstart.strategies.frozen import FrozenClassifier, pack_classes
+from headstart.strategies.temper import means_sharpness
+from headstart.strategies.unit import closeness, unit_means, unit_rows
 
 
 class Prototypes(FrozenClassifier):
@@ -51,10 +51,7 @@ class Prototypes(FrozenClassifier):
     def _fit(self, X: FloatArray, codes: IntArray) -> None:
         found = unit_means(X, codes, len(self.classes_))
         self.centre_, self.prototypes_ = found.centre, found.means
-        judged = found.judged
-        self.sharpness_ = LONE_SHARPNESS
-        if len(judged):
-            self.sharpness_ = sharpness(found.left_out(), codes[judged])
+        self.sharpness_ = means_sharpness(found)
 
     def _probabilities(self, X: FloatArray) -> FloatArray:
         rows = unit_rows(X, self.centre_)
@@ -68,9 +65,7 @@ class Prototypes(FrozenClassifier):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state)
         model.prototypes_, model.centre_ = state.arrays["prototypes"], state.arrays["centre"]
         model.sharpness_ = float(state.meta["sharpness"])
         return model

@@ -18,6 +18,7 @@ from headstart.core.types import AnyArray, FloatArray, IntArray
 from headstart.strategies.ridge import decompose
 from headstart.strategies.scope import LONE_SHARPNESS, METHODS, Reference, Scope, mean_rank
 from headstart.strategies.temper import sharpness
+from headstart.strategies.unit import class_sums, unit_rows
 
 REFERENCE = 2000
 """Training rows that are kept at most, as many of each class as there are."""
@@ -99,12 +100,13 @@ def reference(X: AnyArray, codes: IntArray, methods: Sequence[str], seed: int = 
     codes = np.unique(codes, return_inverse=True)[1]
     rows = np.asarray(X, dtype=np.float64)
     counts = np.bincount(codes)
-    centre = (_sums(rows, codes) / counts[:, None]).mean(axis=0).astype(np.float32)
+    centre = (
+        (class_sums(rows, codes, len(counts)) / counts[:, None]).mean(axis=0).astype(np.float32)
+    )
     rows = rows - centre
     parts: dict[str, Any] = {}
     if set(methods) - {"mahalanobis"}:
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
-        unit = rows / np.where(length > 0.0, length, 1.0)
+        unit = unit_rows(rows, np.zeros(rows.shape[1]))
         if "neighbours" in methods:
             kept = balanced(codes, REFERENCE, seed)
             parts["rows"] = unit[kept].astype(np.float16)
@@ -115,16 +117,9 @@ def reference(X: AnyArray, codes: IntArray, methods: Sequence[str], seed: int = 
     return Reference(centre, **parts)
 
 
-def _sums(rows: FloatArray, codes: IntArray) -> FloatArray:
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(int(codes.max()) + 1))
-    result: FloatArray = np.add.reduceat(rows[order], starts, axis=0)
-    return result
-
-
 def _means(unit: FloatArray, codes: IntArray, counts: IntArray) -> dict[str, Any]:
     """Return the class means, and the sharpness by which rows left out of theirs are judged."""
-    sums = _sums(unit, codes)
+    sums = class_sums(unit, codes, len(counts))
     means = _unit(sums)
     judged = np.flatnonzero(counts[codes] > 1)
     sharp = LONE_SHARPNESS
@@ -151,7 +146,7 @@ def _spheres(rows: FloatArray, codes: IntArray, counts: IntArray) -> dict[str, A
         axes = np.eye(rows.shape[1], 1)
     axes = axes.astype(np.float16)
     turned = rows @ axes.astype(np.float64)
-    means = _sums(turned, codes) / counts[:, None]
+    means = class_sums(turned, codes, len(counts)) / counts[:, None]
     within, overall = _whiten(turned - means[codes]), _whiten(turned)
     return {
         "axes": axes,

@@ -15,8 +15,8 @@ from headstart.core.types import AnyArray, FloatArray, IntArray
 from headstart.strategies.frozen import one_hot, stratified_folds
 from headstart.strategies.logistic import LogisticFit, fit_logistic
 from headstart.strategies.ridge import Ridge, Spectrum, decompose, default_alphas
-from headstart.strategies.temper import log_losses, sharpness
-from headstart.strategies.unit import LONE_SHARPNESS, UnitMeans, class_sums
+from headstart.strategies.temper import log_losses, means_sharpness, sharpness
+from headstart.strategies.unit import UnitMeans, class_sums
 
 FOLDS = 5
 ENOUGH_HELD_OUT = 2000  # held-out rows after which further folds tell nothing new
@@ -58,8 +58,7 @@ PriorOf = Callable[[AnyArray], Line]
 
 def class_means_prior(found: UnitMeans) -> PriorOf:
     """Return the prior of class means: from the rows of a mask, as sharp as all rows say."""
-    judged, k = found.judged, len(found.counts)
-    sharp = sharpness(found.left_out(), found.codes[judged]) if len(judged) else LONE_SHARPNESS
+    sharp, k = means_sharpness(found), len(found.counts)
 
     def prior_of(mask: AnyArray) -> Line:
         counts = np.bincount(found.codes[mask], minlength=k)

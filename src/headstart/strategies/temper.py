@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from headstart.core.types import FloatArray, IntArray
+from headstart.strategies.unit import LONE_SHARPNESS, UnitMeans
 
 
 def sharpness(scores: FloatArray, codes: IntArray, weights: FloatArray | None = None) -> float:
@@ -35,6 +36,14 @@ def sharpness(scores: FloatArray, codes: IntArray, weights: FloatArray | None = 
 
     found = minimize_scalar(loss, bounds=(-5.0, 6.0), method="bounded", options={"xatol": 1e-3})
     return float(np.exp(found.x) / spread)
+
+
+def means_sharpness(found: UnitMeans) -> float:
+    """Return the sharpness of class means, each row left out of its own; one where none can be."""
+    judged = found.judged
+    if not len(judged):
+        return LONE_SHARPNESS
+    return sharpness(found.left_out(), found.codes[judged])
 
 
 def log_loss(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from headstart.core.types import FloatArray, IntArray, State
 from headstart.strategies.class_rows import rows_of
-from headstart.strategies.frozen import FrozenClassifier, pack_classes, unpack_classes
+from headstart.strategies.frozen import FrozenClassifier, pack_classes
 from headstart.strategies.heads import softmax_rows
 from headstart.strategies.temper import log_loss, sharpness
 from headstart.strategies.unit import LONE_SHARPNESS, unit_means, unit_rows
@@ -102,8 +102,8 @@ class TipAdapter(FrozenClassifier):
         """Take the alpha and beta whose tempered leave-one-out log loss is least."""
         own = self.codes_[judged]
         best = np.inf
-        for beta in BETAS:
-            cache = self._cache(self.rows_[judged], beta, without=judged)
+        caches = self._caches(self.rows_[judged], BETAS, without=judged)
+        for beta, cache in zip(BETAS, caches, strict=True):
             for alpha in ALPHAS:
                 scores = zero + alpha * cache
                 factor = sharpness(scores, own)
@@ -115,19 +115,19 @@ class TipAdapter(FrozenClassifier):
     def _probabilities(self, X: FloatArray) -> FloatArray:
         queries = unit_rows(X, self.centre_)
         scores = self.scale_ * queries @ self.named_.T
-        scores += self.alpha_ * self._cache(queries, self.beta_)
+        scores += self.alpha_ * self._caches(queries, (self.beta_,))[0]
         return softmax_rows(self.sharpness_ * scores)
 
-    def _cache(
-        self, queries: FloatArray, beta: float, without: IntArray | None = None
+    def _caches(
+        self, queries: FloatArray, betas: Sequence[float], without: IntArray | None = None
     ) -> FloatArray:
-        """Return the (n, k) sums of affinities to the rows of each class, a block at a time.
+        """Return the (b, n, k) sums of affinities to the rows of each class, a block at a time.
 
         Parameters
         ----------
         queries : ndarray of shape (n, d)
             Unit rows.
-        beta : float
+        betas : sequence of float, length b
         without : ndarray of shape (n,), int, optional
             The place of the row that each query leaves out: itself.
         """
@@ -135,7 +135,7 @@ class TipAdapter(FrozenClassifier):
         known, codes = self.rows_[order], self.codes_[order]
         starts = np.searchsorted(codes, np.arange(len(self.classes_)))
         place = np.argsort(order)
-        result = np.empty((len(queries), len(self.classes_)))
+        result = np.empty((len(betas), len(queries), len(self.classes_)))
         step = max(1, BLOCK // len(known))
         for start in range(0, len(queries), step):
             close = queries[start : start + step] @ known.T
@@ -143,9 +143,9 @@ class TipAdapter(FrozenClassifier):
                 left = place[without[start : start + step]]
                 close[np.arange(len(left)), left] = -np.inf
             close -= 1.0
-            close *= beta
-            np.exp(close, out=close)
-            result[start : start + step] = np.add.reduceat(close, starts, axis=1)
+            for beta, found in zip(betas, result, strict=True):
+                near = np.exp(close * beta)
+                found[start : start + step] = np.add.reduceat(near, starts, axis=1)
         return result
 
     def to_state(self) -> State:
@@ -158,9 +158,7 @@ class TipAdapter(FrozenClassifier):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state)
         model.rows_, model.codes_ = state.arrays["rows"], state.arrays["codes"]
         model.named_, model.centre_ = state.arrays["named"], state.arrays["centre"]
         numbers = [float(number) for number in state.meta["numbers"]]

@@ -12,12 +12,11 @@ from headstart.strategies.frozen import (
     FrozenClassifier,
     as_features,
     pack_classes,
-    unpack_classes,
 )
 from headstart.strategies.heads import linear_probabilities, softmax_rows
 from headstart.strategies.shots import mean_line
-from headstart.strategies.temper import log_losses, sharpness
-from headstart.strategies.unit import LONE_SHARPNESS, closeness, unit_means, unit_rows
+from headstart.strategies.temper import log_losses, means_sharpness
+from headstart.strategies.unit import closeness, unit_means, unit_rows
 
 
 def alpha_entropy(shares: FloatArray, alpha: float) -> FloatArray:
@@ -163,10 +162,7 @@ class AlphaTIM(FrozenClassifier):
             raise OptionError("out of range", where="n_iter", got=self.n_iter, allowed="1 or more")
         found = unit_means(X, codes, len(self.classes_))
         self.centre_, self.prototypes_ = found.centre, found.means
-        judged = found.judged
-        self.sharpness_ = LONE_SHARPNESS
-        if len(judged):
-            self.sharpness_ = sharpness(found.left_out(), codes[judged])
+        self.sharpness_ = means_sharpness(found)
         self._shots = (found.rows, codes)
 
     def _adapt(self, queries: FloatArray) -> None:
@@ -198,9 +194,7 @@ class AlphaTIM(FrozenClassifier):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild the fitted model from :meth:`to_state`."""
-        model = cls(source=state.meta["source"])
-        model.n_features_in_ = int(state.meta["n_features"])
-        model.classes_ = unpack_classes(state.meta)
+        model = cls._opened(state)
         model.prototypes_, model.centre_ = state.arrays["prototypes"], state.arrays["centre"]
         model.sharpness_ = float(state.meta["sharpness"])
         return model
