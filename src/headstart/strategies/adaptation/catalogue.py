@@ -1,0 +1,140 @@
+"""The adapters headstart knows, as data: what each assumes and which class does it.
+
+A new adapter is one new file and one line in ``ADAPTERS``; tests, command line and documentation
+derive from it. Importing this module imports no estimator.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from headstart.core.errors import UnknownNameError
+
+Family = Literal[
+    "baseline",
+    "reweighting",
+    "label shift",
+    "alignment",
+    "transport",
+    "self-training",
+    "deep",
+    "several sources",
+    "inductive",
+]
+
+
+@dataclass(frozen=True)
+class AdapterSpec:
+    """One way to adapt.
+
+    Parameters
+    ----------
+    name : str
+        What users type.
+    summary : str
+        One line for lists and reports.
+    family : str
+    assumes : str
+        What must hold between source and target for it to help.
+    paper : str
+    path : str
+        ``"module:Class"`` in this room.
+    needs_labels : bool
+        Whether some rows of the target must have a label.
+    raced : bool
+        Whether it takes part by itself; others only where they are asked for.
+    several : bool
+        Whether it needs several source domains.
+    requires : str
+        The package it needs beyond the ordinary ones; empty for none.
+    """
+
+    name: str
+    summary: str
+    family: Family
+    assumes: str
+    paper: str
+    path: str
+    needs_labels: bool = False
+    raced: bool = False
+    several: bool = False
+    requires: str = ""
+
+
+_SPECS: tuple[AdapterSpec, ...] = (
+    AdapterSpec(
+        "source-only",
+        "learn from the source alone",
+        "baseline",
+        "no shift that matters",
+        "",
+        "baselines:SourceOnly",
+        raced=True,
+    ),
+    AdapterSpec(
+        "target-only",
+        "learn from the labelled rows of the target alone",
+        "baseline",
+        "labels enough in the target",
+        "",
+        "baselines:TargetOnly",
+        needs_labels=True,
+        raced=True,
+    ),
+    AdapterSpec(
+        "pooled",
+        "learn from the source and the labelled rows of the target together",
+        "baseline",
+        "both domains are nearly one",
+        "",
+        "baselines:Pooled",
+        needs_labels=True,
+        raced=True,
+    ),
+)
+
+ADAPTERS: dict[str, AdapterSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def resolve(path: str) -> Any:
+    """Import the class that ``"module:Class"`` names in this room."""
+    module, name = path.split(":")
+    return getattr(importlib.import_module(f"headstart.strategies.adaptation.{module}"), name)
+
+
+def make(name: str, *, random_state: int | None = 0, **params: Any) -> Any:
+    """Make an unfitted adapter.
+
+    Parameters
+    ----------
+    name : str
+        A name in ``ADAPTERS``.
+    random_state : int or None
+        The seed; adapters without randomness do not take it.
+    **params
+        Parameters of the adapter.
+
+    Raises
+    ------
+    UnknownNameError
+        The adapter, or a parameter, does not exist.
+
+    Examples
+    --------
+    >>> from headstart.strategies import adaptation
+    >>> adaptation.make("source-only", C=0.1)
+    SourceOnly(C=0.1)
+    """
+    if name not in ADAPTERS:
+        raise UnknownNameError("adapter", name, ADAPTERS)
+    cls = resolve(ADAPTERS[name].path)
+    known = inspect.signature(cls).parameters
+    for given in params:
+        if given not in known:
+            raise UnknownNameError(f"parameter of adapter {name!r}", given, known)
+    if "random_state" in known:
+        params["random_state"] = random_state
+    return cls(**params)
