@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from headstart.core.types import AnyArray, FloatArray, State
+from headstart.strategies.adaptation.boosted_forms import TreesForm, VoteForm
 from headstart.strategies.heads import linear_probabilities
 
 
@@ -152,7 +153,9 @@ class LayersForm:
         )
 
 
-FORMS: dict[str, Any] = {form.name: form for form in (LinearForm, MixtureForm, LayersForm)}
+FORMS: dict[str, Any] = {
+    form.name: form for form in (LinearForm, MixtureForm, LayersForm, VoteForm, TreesForm)
+}
 
 
 class AdaptedHead:
