@@ -150,3 +150,22 @@ def test_a_single_row_is_its_own_mean() -> None:
     one = Ridge(decompose(np.array([[1.0, 2.0]])), np.array([[3.0]]))
     assert one.held_out(1.0).tolist() == [[3.0]]
     assert LinearProbeRegressor().fit([[1.0, 2.0]], [3.0]).predict([[9.0, 9.0]]).tolist() == [3.0]
+
+
+def test_few_rows_leave_the_penalty_near_the_mean_eigenvalue_and_many_do_not() -> None:
+    rng = np.random.default_rng(5)
+
+    def chosen(n: int, noise: float, decades: float | None) -> float:
+        X = rng.normal(size=(n, 6))
+        y = X[:, :1] + noise * rng.normal(size=(n, 1))
+        spectrum = decompose(X)
+        alpha = Ridge(spectrum, y).best_alpha(default_alphas(spectrum), decades=decades)
+        return float(abs(np.log10(alpha / spectrum.values.mean())))
+
+    # labels that are noise: without the prior the grid's ends are often taken, with it they are not
+    free = [chosen(8, 30.0, None) for _ in range(20)]
+    held = [chosen(8, 30.0, 1.0) for _ in range(20)]
+    assert max(held) < max(free)
+    assert np.mean(held) < np.mean(free) - 0.5
+    # many clean rows say so clearly that the prior no longer counts
+    assert chosen(4000, 0.01, 1.0) >= 3.0

@@ -31,6 +31,8 @@ FOLDS = 5
 ENOUGH_HELD_OUT = 2000  # held-out rows after which further folds tell nothing new
 LOGISTIC_LIMIT = 50_000_000  # n * k above which "auto" takes ridge without trying logistic
 EQUAL_LOSS = 1.01
+USUAL_C = 3.0  # relative C where few rows cannot tell
+DECADES = 1.0  # how far from the usual a penalty is expected to lie, in powers of ten
 LONE_C = 1.0  # relative C where no class has two rows, so nothing can be held out
 RELATIVE_CS = (0.01, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
@@ -44,6 +46,7 @@ class _Tried:
     factor: float
     right: AnyArray
     loss: float
+    unlikely: float = 0.0  # what the prior says against the penalty, as log loss of a row
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +64,22 @@ class _Rows:
         """The rows that are held out in one of the tried folds."""
         return (self.folds >= 0) & (self.folds < self.tried_folds)
 
+    @property
+    def unit_c(self) -> float:
+        """The C that is 1 relative to the mean squared norm of the centred rows."""
+        total = float(self.spectrum.values.sum()) / float(self.spectrum.weights.sum())
+        return 1.0 / total if total > 0.0 else 1.0
+
     def judge(self, head: str, penalty: float, scores: FloatArray) -> _Tried:
         """Temper the held-out scores of the judged rows and count what they get right."""
         codes, weights = self.codes[self.judged], self.spectrum.weights[self.judged]
         factor = sharpness(scores, codes, weights)
         right = scores.argmax(axis=1) == codes
-        return _Tried(head, penalty, factor, right, log_loss(factor * scores, codes, weights))
+        loss, unlikely = log_loss(factor * scores, codes, weights), 0.0
+        if head == "logistic":
+            away = np.log10(penalty / (USUAL_C * self.unit_c)) / DECADES
+            unlikely = 0.5 * float(away) ** 2 / len(codes)
+        return _Tried(head, penalty, factor, right, loss, unlikely)
 
 
 class LinearProbe(FrozenClassifier):
@@ -74,12 +87,13 @@ class LinearProbe(FrozenClassifier):
 
     Ridge regression on class indicators takes the penalty with the least exact leave-one-out
     error. Multinomial logistic regression goes along a path of C and takes the largest whose
-    held-out log loss is within 1 % of the least. Both predict the same held-out rows (five
-    stratified folds, and only as many of them as give 2000 rows): the more accurate wins, and
-    where they are within two standard errors of each other, the one with less log loss. Held-out
-    scores set one temperature, so that ``predict_proba`` is calibrated. Not tried: logistic where
-    n x classes exceeds 5e7, or where ridge errs on no left-out row; ridge where every class has
-    a single row (a fixed C then).
+    held-out log loss is within 1 % of the least. Few held-out rows tell little: a normal prior
+    (one power of ten wide, on the logarithm of the penalty) then speaks for the usual one. Both
+    predict the same held-out rows (five stratified folds, and only as many of them as give 2000
+    rows): the more accurate wins, and where they are within two standard errors of each other, the
+    one with less log loss. Held-out scores set one temperature, so that ``predict_proba`` is
+    calibrated. Not tried: logistic where n x classes exceeds 5e7, or where ridge errs on no
+    left-out row; ridge where every class has a single row (a fixed C then).
 
     Parameters
     ----------
@@ -176,15 +190,14 @@ class LinearProbe(FrozenClassifier):
         alphas = default_alphas(spectrum)
         if self.alphas is not None:
             alphas = positive_list(self.alphas, "alphas")
-        total = float(spectrum.values.sum()) / float(spectrum.weights.sum())
-        Cs = np.array(RELATIVE_CS) / (total if total > 0.0 else 1.0)
+        Cs = np.array(RELATIVE_CS) * rows.unit_c
         if self.Cs is not None:
             Cs = np.sort(positive_list(self.Cs, "Cs"))
         if not rows.judged.any():
             return [_blind(self.head, rows, alphas, Cs, fixed=self.Cs is not None)]
         tried = []
         if self.head != "logistic":
-            alpha = ridge.best_alpha(alphas)
+            alpha = ridge.best_alpha(alphas, decades=DECADES)
             scores = np.empty((len(rows.codes), rows.n_classes))
             for fold in range(rows.tried_folds):
                 out = rows.folds == fold
@@ -283,8 +296,9 @@ def _choose(tried: list[_Tried]) -> _Tried:
     best = []
     for head in sorted({model.head for model in tried}):
         path = [model for model in tried if model.head == head]
-        least = min(model.loss for model in path)
-        best.append([model for model in path if not model.loss > EQUAL_LOSS * least][-1])
+        loss = [model.loss + model.unlikely for model in path]
+        equal = EQUAL_LOSS * min(loss)
+        best.append([one for one, its in zip(path, loss, strict=True) if not its > equal][-1])
     if len(best) == 1:
         return best[0]
     lead = best[0].right.astype(float) - best[1].right

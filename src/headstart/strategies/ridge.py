@@ -139,10 +139,23 @@ class Ridge:
         weights = self.spectrum.weights
         return float(weights @ errors / weights.sum())
 
-    def best_alpha(self, alphas: FloatArray) -> float:
-        """Return the penalty with the least leave-one-out error; of a tie, the larger one."""
+    def best_alpha(self, alphas: FloatArray, *, decades: float | None = None) -> float:
+        """Return the penalty with the least leave-one-out error; of a tie, the larger one.
+
+        Parameters
+        ----------
+        alphas : array of float > 0
+        decades : float > 0, optional
+            How far, in powers of ten, the penalty is expected to lie from the mean eigenvalue: the
+            standard deviation of a normal prior, which few rows heed and many do not.
+        """
         ordered = np.sort(np.asarray(alphas, dtype=np.float64))[::-1]
-        return float(ordered[int(np.argmin([self.loo_error(float(a)) for a in ordered]))])
+        errors = np.array([self.loo_error(float(alpha)) for alpha in ordered])
+        if decades is not None and len(self.spectrum.values):
+            away = np.log10(ordered / self.spectrum.values.mean()) / decades
+            tiny = np.finfo(np.float64).tiny
+            errors = 0.5 * len(self.targets) * np.log(np.maximum(errors, tiny)) + 0.5 * away**2
+        return float(ordered[int(np.argmin(errors))])
 
     def left_out(self, alpha: float, out: AnyArray) -> FloatArray:
         """Return predictions of the rows in ``out`` (a mask) by the fit to all other rows."""
