@@ -108,6 +108,11 @@ class MixtureForm:
         """Rebuild from :meth:`arrays`."""
         return cls(arrays["coefs"], arrays["intercepts"], arrays["weights"])
 
+    def scaled(self, mean: FloatArray, spread: FloatArray) -> MixtureForm:
+        """Return the form that takes rows x where this one takes ``(x - mean) / spread``."""
+        coefs = self.coefs / spread[:, None]
+        return MixtureForm(coefs, self.intercepts - mean @ coefs, self.weights)
+
 
 class LayersForm:
     """Layers with rectified units between them, and a softmax at the end.
