@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from headstart.data.findings import CheckReport as CheckReport
     from headstart.data.findings import Finding as Finding
     from headstart.data.for_classes import read_for_classes as read_for_classes
+    from headstart.data.for_target import Target as Target
+    from headstart.data.for_target import read_target as read_target
     from headstart.data.images import content_hash as content_hash
     from headstart.data.images import read_image as read_image
     from headstart.data.inputs import read_inputs as read_inputs
@@ -36,6 +38,7 @@ _HOMES = {
     "EXAMPLES": "examples",
     "Example": "examples",
     "Finding": "findings",
+    "Target": "for_target",
     "check": "check",
     "column_types": "columns",
     "content_hash": "images",
@@ -46,6 +49,7 @@ _HOMES = {
     "read_for_classes": "for_classes",
     "read_image": "images",
     "read_inputs": "inputs",
+    "read_target": "for_target",
     "shots": "splits",
     "split": "splits",
     "suspects": "suspects",
@@ -57,6 +61,7 @@ __all__ = [
     "ClassList",
     "Example",
     "Finding",
+    "Target",
     "check",
     "column_types",
     "content_hash",
@@ -67,6 +72,7 @@ __all__ = [
     "read_for_classes",
     "read_image",
     "read_inputs",
+    "read_target",
     "shots",
     "split",
     "suspects",

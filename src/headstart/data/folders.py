@@ -319,3 +319,11 @@ def _path_groups(
     if len(matched) < len(ids):
         why += f"; {len(ids) - len(matched)} paths do not match and are groups of their own"
     return groups, (Decision(what, why),)
+
+
+def class_folders(root: Path) -> set[str]:
+    """Return the names of sub-folders, and of those in train/ and test/."""
+    first = [entry for entry in root.iterdir() if entry.is_dir() and not hidden(entry.name)]
+    splits = [entry for entry in first if entry.name.lower() in ("train", "test", "val")]
+    deeper = [inner for entry in splits for inner in entry.iterdir() if inner.is_dir()]
+    return {entry.name for entry in (*first, *deeper)}

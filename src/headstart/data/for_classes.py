@@ -10,7 +10,7 @@ from typing import Any
 from headstart.core.errors import AmbiguousDataError, DataError
 from headstart.core.types import SILENT, Modality, Reporter, Task
 from headstart.data.class_list import CLASS_COLUMNS, LINES
-from headstart.data.folders import hidden
+from headstart.data.folders import class_folders
 from headstart.data.inputs import read_inputs
 from headstart.data.labels import class_name
 from headstart.data.part import is_missing, shown
@@ -123,7 +123,7 @@ def _found(data: Any, names: set[str], text: str | None) -> Any:
     if isinstance(data, str | Path):
         place = Path(data).expanduser()
         if place.is_dir():
-            return _FOLDERS if _class_folders(place) & names else None
+            return _FOLDERS if class_folders(place) & names else None
         if not place.is_file() or table_ending(place) is None:
             return None
         frame = read_table(place, trust_header=True).frame
@@ -152,14 +152,6 @@ def _labels(frame: Any, column: Any, names: set[str]) -> bool:
     known = sum(class_name(value) in names for value in there)
     called = str(column).casefold() in CLASS_COLUMNS
     return known > 0 and (called or 2 * known >= len(there))
-
-
-def _class_folders(root: Path) -> set[str]:
-    """Return the names of sub-folders, and of those in train/ and test/."""
-    first = [entry for entry in root.iterdir() if entry.is_dir() and not hidden(entry.name)]
-    splits = [entry for entry in first if entry.name.lower() in ("train", "test", "val")]
-    deeper = [inner for entry in splits for inner in entry.iterdir() if inner.is_dir()]
-    return {entry.name for entry in (*first, *deeper)}
 
 
 def _unlabelled(data: Any, given: dict[str, Any]) -> Task:

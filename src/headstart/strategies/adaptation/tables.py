@@ -1,0 +1,129 @@
+"""Tables of two domains as numbers, and an adapter for such a table as a bundle holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from headstart.core.types import AnyArray, FloatArray, State
+from headstart.strategies.adaptation.forms import AdaptedHead
+from headstart.strategies.columns import (
+    Column,
+    Scaling,
+    as_frame,
+    fit_scaling,
+    for_linear,
+    from_json,
+    learn,
+    to_json,
+)
+
+FORM, SCALING = "form.", "scaling."
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """How rows of a table become numbers, learnt from both domains together.
+
+    Parameters
+    ----------
+    columns : list of Column
+    scaling : Scaling
+    """
+
+    columns: list[Column]
+    scaling: Scaling
+
+    @classmethod
+    def learnt(cls, source: pd.DataFrame, target: pd.DataFrame) -> Self:
+        """Learn categories, medians and spreads from tables with the same columns.
+
+        Raises
+        ------
+        DataError
+            No column varies.
+        """
+        frame = as_frame(pd.concat([source, target[list(source.columns)]], ignore_index=True))
+        columns = learn(frame)
+        return cls(columns, fit_scaling(frame, columns))
+
+    def __call__(self, frame: Any) -> FloatArray:
+        """Return (n, d) numbers: imputed, standardised, categories as indicators."""
+        return for_linear(as_frame(frame), self.columns, self.scaling)
+
+    def names(self) -> list[str]:
+        """Return a name for each of the d numbers."""
+        # one cell of each column, as for_linear lays them out
+        numbers, hot = [], []
+        for column in self.columns:
+            if column.kind == "number":
+                numbers.append(column.name)
+            elif column.kind == "date":
+                from headstart.strategies.columns import DATE_PARTS
+
+                numbers += [f"{column.name}: {part}" for part in DATE_PARTS]
+            elif column.kind == "category":
+                from headstart.strategies.columns import ONE_HOT
+
+                order = np.sort(np.argsort(-np.array(column.counts), kind="stable")[:ONE_HOT])
+                hot += [f"{column.name} = {column.categories[i]}" for i in order]
+        gone = [
+            f"{name} is missing"
+            for name, missing in zip(numbers, self.scaling.missing, strict=True)
+            if missing > 0
+        ]
+        return [*numbers, *gone, *hot]
+
+
+class AdaptedTable:
+    """A fitted adapter for the rows of a table.
+
+    Parameters
+    ----------
+    head : AdaptedHead
+    numbers : Numbers
+    """
+
+    def __init__(self, head: AdaptedHead, numbers: Numbers) -> None:
+        self.head_, self.numbers_ = head, numbers
+        self.classes_: AnyArray = head.classes_
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Return (n, k) probabilities; columns in the order of ``classes_``."""
+        return self.head_.predict_proba(self.numbers_(X))
+
+    def predict(self, X: Any) -> AnyArray:
+        """Return the n most probable labels."""
+        labels: AnyArray = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Open what :func:`table_state` returned."""
+
+        def part(prefix: str) -> dict[str, AnyArray]:
+            return {
+                name.removeprefix(prefix): array
+                for name, array in state.arrays.items()
+                if name.startswith(prefix)
+            }
+
+        numbers = Numbers(from_json(state.meta["columns"]), Scaling(**part(SCALING)))
+        return cls(AdaptedHead.from_state(State(part(FORM), state.meta)), numbers)
+
+
+def table_state(state: State, numbers: Numbers) -> State:
+    """Return the state of a fitted adapter together with how rows become numbers.
+
+    Parameters
+    ----------
+    state : State
+        Of an adapter fitted to ``numbers(table)``.
+    numbers : Numbers
+    """
+    arrays = {FORM + name: array for name, array in state.arrays.items()}
+    arrays |= {SCALING + name: array for name, array in vars(numbers.scaling).items()}
+    return State(arrays, dict(state.meta) | {"columns": to_json(numbers.columns)})
