@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import OptionError
-from headstart.core.types import Decision, FloatArray
-from headstart.strategies.adaptation.base import Adapter, learn
+from headstart.core.types import Decision, FloatArray, IntArray
+from headstart.strategies.adaptation.base import Adapter, learn, linear_form
 from headstart.strategies.adaptation.domains import UNLABELLED, Domains
 from headstart.strategies.adaptation.forms import LinearForm
+from headstart.strategies.adaptation.held_out import better, row_losses, splits
 from headstart.strategies.views import stratified_sample
 
 UNLABELLED_ROWS = 1000
@@ -31,6 +32,9 @@ class FeatureAugmentation(Adapter):
         where the target is. 0 leaves them out; of more than 1,000 rows 1,000 take part.
     target_share : float, between 0 and 1, optional
         The share of the total weight that labelled target rows get; by default each row counts 1.
+    guarded : bool
+        Keep the source's model unless the log loss of target rows held out is better by a t test at
+        10 %.
     scale : bool
         Standardise features by both domains together.
     random_state : int or None
@@ -55,49 +59,59 @@ class FeatureAugmentation(Adapter):
         C: float = 1.0,
         agreement: float = 0.0,
         target_share: float | None = None,
+        guarded: bool = True,
         scale: bool = True,
         random_state: int | None = 0,
     ) -> None:
         self.C = C
         self.agreement = agreement
         self.target_share = target_share
+        self.guarded = guarded
         self.scale = scale
         self.random_state = random_state
 
     def _adapt(self, domains: Domains) -> Any:
         self._check()
-        known = domains.known
-        if not len(known):
+        source = learn(domains.X, domains.codes, domains.n_classes, C=self.C)
+        rows, codes = domains.target[domains.known], domains.target_codes[domains.known]
+        if not len(rows):
             self.decisions_ = (Decision("source-only", "no row of the target has a label"),)
-            return learn(domains.X, domains.codes, domains.n_classes, C=self.C)
-        n, m, d = len(domains.X), len(known), domains.X.shape[1]
+            return source
+        if self.guarded:
+            base, losses = row_losses(source.probabilities(rows), codes), np.empty(len(rows))
+            for train, test in splits(codes, self.random_state or 0):
+                form = self._fitted(domains, rows[train], codes[train]) if len(train) else source
+                losses[test] = row_losses(form.probabilities(rows[test]), codes[test])
+            why = (
+                f"log loss of {len(rows)} held-out target rows {losses.mean():.3f}, "
+                f"of the source's model {base.mean():.3f}"
+            )
+            passed = better(losses, base)
+            what = "augmented" if passed else "source-only"
+            self.decisions_ = (Decision(what, why, "guarded=False"),)
+            if not passed:
+                return source
+        return self._fitted(domains, rows, codes)
+
+    def _fitted(self, domains: Domains, rows: FloatArray, codes: IntArray) -> LinearForm:
+        """Return the model of the source and of these labelled rows of the target."""
+        n, m, d, k = len(domains.X), len(rows), rows.shape[1], domains.n_classes
         source = 1.0
         if self.target_share is not None:
             source = m * (1.0 - self.target_share) / (self.target_share * n)
-        parts = [augmented(domains.X, "source"), augmented(domains.target[known], "target")]
-        codes = [domains.codes, domains.target_codes[known]]
-        weights = [np.full(n, source), np.ones(m)]
-        free = np.flatnonzero(domains.target_codes == UNLABELLED)
+        parts = [augmented(domains.X, "source"), augmented(rows, "target")]
+        labels, weights = [domains.codes, codes], [np.full(n, source), np.ones(m)]
+        free = domains.target[domains.target_codes == UNLABELLED]
         if self.agreement > 0 and len(free):
-            free = free[
-                stratified_sample(np.zeros_like(free), UNLABELLED_ROWS, self.random_state or 0)
-            ]
-            k = domains.n_classes
-            parts.append(np.tile(augmented(domains.target[free], "both"), (k, 1)))
-            codes.append(np.repeat(np.arange(k), len(free)))
+            seed = self.random_state or 0
+            free = free[stratified_sample(np.zeros(len(free), int), UNLABELLED_ROWS, seed)]
+            parts.append(np.tile(augmented(free, "both"), (k, 1)))
+            labels.append(np.repeat(np.arange(k), len(free)))
             weights.append(np.full(k * len(free), self.agreement / k))
-            self.decisions_ = (
-                Decision("agreement of both domains", f"asked for on {len(free)} unlabelled rows"),
-            )
-        form = learn(
-            np.vstack(parts),
-            np.concatenate(codes),
-            domains.n_classes,
-            np.concatenate(weights),
-            C=self.C,
+        form = linear_form(
+            np.vstack(parts), np.concatenate(labels), k, weights=np.concatenate(weights), C=self.C
         )
-        wide = d + 1
-        general, special = form.coef[:d], form.coef[2 * wide - 1 : 2 * wide - 1 + wide]
+        general, special = form.coef[:d], form.coef[2 * d + 1 :]
         return LinearForm(general + special[:d], form.intercept + special[d])
 
     def _check(self) -> None:

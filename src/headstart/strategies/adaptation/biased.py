@@ -23,7 +23,7 @@ class BiasedRegularization(Adapter):
 
     The penalty is ``|W - W_source|^2 / (2 freedom)`` in place of ``|W|^2``, intercepts included.
     The freedom is chosen by the log loss of target rows held out; freedom 0, the source's model as
-    it is, takes part and stays unless another is better by more than one standard error.
+    it is, takes part and stays unless another is better by a t test at 10 %.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class BiasedRegularization(Adapter):
             why = f"{found} against {base.mean():.3f} of the source's model"
             self.decisions_ = (Decision(f"freedom {self.freedom_:g}", why, "freedoms=[...]"),)
         else:
-            why = f"{found} is not below {base.mean():.3f} by more than its standard error"
+            why = f"{found} is not below {base.mean():.3f} by a t test at 10 %"
             self.decisions_ = (Decision("source-only", why, "freedoms=[...]"),)
 
 

@@ -12,11 +12,13 @@ from headstart.strategies.adaptation.base import Adapter
 from headstart.strategies.adaptation.boosted_forms import TreesForm, single
 from headstart.strategies.adaptation.domains import Domains
 from headstart.strategies.adaptation.held_out import better, row_losses, splits
-from headstart.strategies.adaptation.tree_arrays import added, from_trees
+from headstart.strategies.adaptation.tree_arrays import added, from_trees, scaled
 from headstart.strategies.heads import sigmoid, softmax_rows
 from headstart.strategies.trees import export
 
 ROUNDS = (1, 2, 5, 10, 20, 50, 100)  # numbers of further rounds compared
+TRUSTS = (1.0, 0.5, 0.25)  # what the source's scores are multiplied by
+FOLDS = 5
 L2 = 1.0
 
 
@@ -24,8 +26,9 @@ class BoostOn(Adapter):
     """Grow gradient-boosted trees on the source, then more on the labelled rows of the target.
 
     The further trees start from the scores of the source's trees: each fits the Newton step of the
-    log loss of the target's rows. How many is chosen by target rows held out; none, the source's
-    trees as they are, stays unless another number is better by more than one standard error.
+    log loss of the target's rows. How many, and how far the source's scores are drawn towards 0
+    before, is chosen by target rows held out; none, the source's
+    trees as they are, stays unless another number is better by a t test at 10 %.
 
     Parameters
     ----------
@@ -42,6 +45,8 @@ class BoostOn(Adapter):
     ----------
     rounds_ : int
         Further rounds.
+    trust_ : float
+        What the source's scores are multiplied by before: 1, or less where it is too sure.
 
     Notes
     -----
@@ -96,13 +101,14 @@ class BoostOn(Adapter):
         ).fit(single(domains.X), domains.codes)
         source = export(grown)
         rows, codes = single(domains.target[domains.known]), domains.target_codes[domains.known]
-        self.rounds_ = 0
+        self.rounds_, self.trust_ = 0, 1.0
         if not len(rows):
             self.decisions_ = (Decision("source-only", "no row of the target has a label"),)
             return TreesForm(source)
         self._choose(rows, codes, source.raw(rows))
         if not self.rounds_:
             return TreesForm(source)
+        source = scaled(source, self.trust_)
         further = _Rounds(rows, codes, source.raw(rows), self.learning_rate)
         further.grow(self.rounds_)
         k = source.roots.shape[1]
@@ -115,22 +121,25 @@ class BoostOn(Adapter):
             self.decisions_ = (Decision("source-only", why),)
             return
         base = row_losses(probabilities(raw), codes)
-        losses = np.empty((len(points), len(rows)))
-        for train, test in splits(codes, self.random_state or 0):
-            further = _Rounds(rows[train], codes[train], raw[train], self.learning_rate)
-            scores, done = raw[test].copy(), 0
-            for place, point in enumerate(points):
-                scores += further.grow(point - done, rows[test])
-                done = point
-                losses[place, test] = row_losses(probabilities(scores), codes[test])
-        best = int(losses.mean(axis=1).argmin())
+        losses = np.empty((len(TRUSTS), len(points), len(rows)))
+        for train, test in splits(codes, self.random_state or 0, FOLDS):
+            for part, trust in zip(losses, TRUSTS, strict=True):
+                further = _Rounds(rows[train], codes[train], trust * raw[train], self.learning_rate)
+                scores, done = trust * raw[test], 0
+                for place, point in enumerate(points):
+                    scores += further.grow(point - done, rows[test])
+                    done = point
+                    part[place, test] = row_losses(probabilities(scores), codes[test])
+        means = losses.mean(axis=2)
+        which, best = divmod(int(means.argmin()), len(points))
         why = (
-            f"log loss of {len(rows)} held-out target rows {losses[best].mean():.3f}, "
+            f"log loss of {len(rows)} held-out target rows {means[which, best]:.3f}, "
             f"of the source's trees {base.mean():.3f}"
         )
-        if better(losses[best], base):
-            self.rounds_ = points[best]
-        what = f"{self.rounds_} further rounds" if self.rounds_ else "source-only"
+        what = "source-only"
+        if better(losses[which, best], base):
+            self.rounds_, self.trust_ = points[best], TRUSTS[which]
+            what = f"{self.rounds_} further rounds, the source's scores times {self.trust_:g}"
         self.decisions_ = (Decision(what, why, "most_rounds=0 forbids further rounds"),)
 
 

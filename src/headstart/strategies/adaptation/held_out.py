@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
+from scipy.special import stdtrit
 
 from headstart.core.types import FloatArray, IntArray
 from headstart.strategies.views import stratified_folds
 
 FOLDS = 10  # up to so many rows each is held out alone
-Fitter = Callable[[IntArray], Callable[[FloatArray], FloatArray]]
 
 
-def splits(codes: IntArray, seed: int = 0) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield (rows to fit, rows held out); up to ten rows one at a time, else in ten parts.
+def splits(
+    codes: IntArray, seed: int = 0, most: int = FOLDS
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield (rows to fit, rows held out), in as many parts as rows but at most ``most``.
 
     Parameters
     ----------
     codes : int array of shape (m,)
         Classes, which are spread evenly over the parts.
     seed : int
+    most : int, >= 1
     """
-    n_folds = min(FOLDS, len(codes))
+    n_folds = min(most, len(codes))
     folds = stratified_folds(codes, n_folds, seed)
     for fold in range(n_folds):
         yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -36,11 +39,12 @@ def row_losses(probabilities: FloatArray, codes: IntArray) -> FloatArray:
 
 
 def better(losses: FloatArray, base: FloatArray) -> bool:
-    """Return whether losses are lower than those of a base by more than one standard error.
+    """Return whether losses are lower than those of a base, by a one-sided t test at 10 %.
 
-    Both have shape (m,) and are paired by row.
+    Both have shape (m,) and are paired by row; a single row proves nothing.
     """
     gain = base - losses
     if len(gain) < 2:
         return False
-    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) and gain.mean() > 1e-12)
+    error = float(gain.std(ddof=1)) / np.sqrt(len(gain))
+    return bool(gain.mean() > stdtrit(len(gain) - 1, 0.9) * error + 1e-12)

@@ -23,7 +23,7 @@ class SourcePredictions(Adapter):
     The scores are log-probabilities less their mean over classes, which is linear in the features:
     the whole is saved as one linear model. The source's model has seen none of these rows, so its
     scores need no cross-fitting. The source's model itself stays unless the log loss of target
-    rows held out is better by more than one standard error.
+    rows held out is better by a t test at 10 %.
 
     Parameters
     ----------

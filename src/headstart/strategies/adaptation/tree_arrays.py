@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,11 @@ def from_trees(
 
 def _joined(parts: Sequence[Any], dtype: Any) -> Any:
     return np.concatenate(parts).astype(dtype) if len(parts) else np.zeros(0, dtype)
+
+
+def scaled(forest: Forest, factor: float) -> Forest:
+    """Return a forest whose scores are a multiple of those given."""
+    return replace(forest, value=forest.value * factor, baseline=forest.baseline * factor)
 
 
 def added(first: Forest, more: Forest) -> Forest:
