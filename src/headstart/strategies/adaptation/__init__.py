@@ -11,6 +11,7 @@ from typing import Any
 from headstart.strategies.adaptation.catalogue import ADAPTERS, AdapterSpec, make, resolve
 
 _PATHS = {spec.path.split(":")[1]: spec.path for spec in ADAPTERS.values()}
+_PATHS["TrAdaBoostR2"] = "tradaboost_r2:TrAdaBoostR2"  # for numbers: no adapter of classes
 
 __all__ = ["ADAPTERS", "AdapterSpec", "make", *_PATHS]
 

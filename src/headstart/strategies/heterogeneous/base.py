@@ -121,7 +121,7 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
             return alone
         hits = self._held_out_hits(sides)
         won, lost = int((hits & ~base & at).sum()), int((base & ~hits & at).sum())
-        self.adapted_ = won - lost > np.sqrt(won + lost)
+        self.adapted_ = bool(won - lost > np.sqrt(won + lost))
         why = (
             f"right on {int((hits & at).sum())} of {int(at.sum())} held-out target rows, "
             f"{name} on the target alone on {int((base & at).sum())}"
