@@ -7,15 +7,16 @@ learnt from the source alone where their predictions collapse, and say so in ``d
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from headstart.core.errors import OptionError
-from headstart.core.types import Decision, FloatArray
+from headstart.core.types import Decision, FloatArray, IntArray
 from headstart.strategies.adaptation.base import Adapter
 from headstart.strategies.adaptation.collapse import all_unknown, collapsed, forgotten
-from headstart.strategies.adaptation.domains import Domains
+from headstart.strategies.adaptation.domains import Domains, Scale
 from headstart.strategies.targets import seed_of
 
 FEWEST_TARGET = 10  # rows of the target from which on adaptation is tried
@@ -39,6 +40,10 @@ class DeepAdapter(Adapter):
         Rows of each domain in a batch.
     scale : bool
         Standardise features by both domains together.
+    own_scale : bool
+        Then give each feature mean 0 and spread 1 in each domain by itself, as batch norm of each
+        domain's own does (Chang et al., CVPR 2019). It helps where features moved or were
+        stretched, and harms where only the frequencies of the classes changed much.
     random_state : int or None
 
     Attributes
@@ -56,6 +61,7 @@ class DeepAdapter(Adapter):
     learning_rate: float
     weight: float
     batch_size: int
+    own_scale: bool
     random_state: int | None
 
     def _adapt(self, domains: Domains) -> Any:
@@ -65,13 +71,10 @@ class DeepAdapter(Adapter):
         self._check()
         own = {name: getattr(self, name) for name in self.options}
         method = method_of(self.method, weight=self.weight, **own)
-        X, codes, known = domains.X, domains.codes, domains.known
-        if len(known):
-            X = np.vstack([X, domains.target[known]])
-            codes = np.concatenate([codes, domains.target_codes[known]])
         enough = len(domains.target) >= FEWEST_TARGET
         if method.record is not None:
             self._decide(method.record)
+        outputs = domains.n_classes + method.extra
         plan = Plan(
             self.hidden,
             self.epochs,
@@ -79,21 +82,18 @@ class DeepAdapter(Adapter):
             self.batch_size,
             seed_of(self.random_state),
         )
-        before, after = train(
-            X,
-            codes,
-            domains.target,
-            domains.n_classes + method.extra,
-            method if enough else None,
-            plan,
-        )
         why = f"{len(domains.target)} rows of the target are too few to adapt to"
+        alone = None
         if enough:
-            why = self._failure(domains, before.probabilities, after.probabilities)
-        if not why:
-            return after
+            seen, place = apart(domains) if self.own_scale else (domains, None)
+            alone, after = train(*_labelled(seen), seen.target, outputs, method, plan)
+            why = self._failure(seen, alone.probabilities, after.probabilities)
+            if not why:
+                return after if place is None else after.scaled(place.mean, place.spread)
         self._decide(Decision("the source alone was learnt from", why, "another adapter"))
-        return before
+        if alone is None or self.own_scale:  # what was before was scaled to the target
+            alone, _ = train(*_labelled(domains), domains.target, outputs, None, plan)
+        return alone
 
     def _check(self) -> None:
         """Raise OptionError where a parameter cannot be used."""
@@ -121,6 +121,36 @@ class DeepAdapter(Adapter):
             float((p(domains.X).argmax(axis=1) == domains.codes).mean()) for p in (before, after)
         ]
         return collapsed(known, found) or forgotten(*right)
+
+
+def _labelled(domains: Domains) -> tuple[FloatArray, IntArray]:
+    """Return all rows that have a label, of both domains, and their classes."""
+    known = domains.known
+    if not len(known):
+        return domains.X, domains.codes
+    return (
+        np.vstack([domains.X, domains.target[known]]),
+        np.concatenate([domains.codes, domains.target_codes[known]]),
+    )
+
+
+def apart(domains: Domains) -> tuple[Domains, Scale]:
+    """Return both domains standardised each by itself, and how rows of the target were.
+
+    A feature that is constant in one of them stays as it is in both.
+    """
+    means = [rows.mean(axis=0) for rows in (domains.X, domains.target)]
+    spreads = [rows.std(axis=0) for rows in (domains.X, domains.target)]
+    usable = np.minimum(*spreads) > 1e-6 * np.maximum(np.maximum(*spreads), 1e-300)
+    source, target = (
+        Scale(
+            np.where(usable, mean, 0.0).astype(domains.X.dtype),
+            np.where(usable, spread, 1.0).astype(domains.X.dtype),
+        )
+        for mean, spread in zip(means, spreads, strict=True)
+    )
+    seen = replace(domains, X=source(domains.X), target=target(domains.target))
+    return seen, target
 
 
 def _among(probabilities: FloatArray, k: int) -> FloatArray:

@@ -10,7 +10,7 @@ class MCC(DeepAdapter):
 
     Parameters
     ----------
-    hidden, epochs, learning_rate, weight, batch_size, scale, random_state
+    hidden, epochs, learning_rate, weight, batch_size, scale, own_scale, random_state
         As for :class:`DeepAdapter`.
     temperature : float, > 0
         Scores are divided by it before they are compared.
@@ -36,17 +36,18 @@ class MCC(DeepAdapter):
         *,
         hidden: int = 256,
         epochs: int = 20,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight: float = 1.0,
         batch_size: int = 64,
         temperature: float = 2.5,
         scale: bool = True,
+        own_scale: bool = True,
         random_state: int | None = 0,
     ) -> None:
         self.hidden, self.epochs, self.learning_rate = hidden, epochs, learning_rate
         self.weight, self.batch_size = weight, batch_size
         self.temperature = temperature
-        self.scale, self.random_state = scale, random_state
+        self.scale, self.own_scale, self.random_state = scale, own_scale, random_state
 
 
 class DeepCORAL(DeepAdapter):
@@ -54,7 +55,7 @@ class DeepCORAL(DeepAdapter):
 
     Parameters
     ----------
-    hidden, epochs, learning_rate, weight, batch_size, scale, random_state
+    hidden, epochs, learning_rate, weight, batch_size, scale, own_scale, random_state
         As for :class:`DeepAdapter`.
 
     References
@@ -77,15 +78,16 @@ class DeepCORAL(DeepAdapter):
         *,
         hidden: int = 256,
         epochs: int = 20,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight: float = 1.0,
         batch_size: int = 64,
         scale: bool = True,
+        own_scale: bool = True,
         random_state: int | None = 0,
     ) -> None:
         self.hidden, self.epochs, self.learning_rate = hidden, epochs, learning_rate
         self.weight, self.batch_size = weight, batch_size
-        self.scale, self.random_state = scale, random_state
+        self.scale, self.own_scale, self.random_state = scale, own_scale, random_state
 
 
 class DeepJDOT(DeepAdapter):
@@ -95,7 +97,7 @@ class DeepJDOT(DeepAdapter):
 
     Parameters
     ----------
-    hidden, epochs, learning_rate, weight, batch_size, scale, random_state
+    hidden, epochs, learning_rate, weight, batch_size, scale, own_scale, random_state
         As for :class:`DeepAdapter`.
     distance : float, >= 0
         What the hidden layer's distance counts beside the labels' cost.
@@ -126,17 +128,18 @@ class DeepJDOT(DeepAdapter):
         *,
         hidden: int = 256,
         epochs: int = 20,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight: float = 1.0,
         batch_size: int = 64,
-        distance: float = 0.1,
+        distance: float = 1.0,
         scale: bool = True,
+        own_scale: bool = True,
         random_state: int | None = 0,
     ) -> None:
         self.hidden, self.epochs, self.learning_rate = hidden, epochs, learning_rate
         self.weight, self.batch_size = weight, batch_size
         self.distance = distance
-        self.scale, self.random_state = scale, random_state
+        self.scale, self.own_scale, self.random_state = scale, own_scale, random_state
 
 
 class CDAN(DeepAdapter):
@@ -144,7 +147,7 @@ class CDAN(DeepAdapter):
 
     Parameters
     ----------
-    hidden, epochs, learning_rate, weight, batch_size, scale, random_state
+    hidden, epochs, learning_rate, weight, batch_size, scale, own_scale, random_state
         As for :class:`DeepAdapter`.
 
     References
@@ -167,15 +170,16 @@ class CDAN(DeepAdapter):
         *,
         hidden: int = 256,
         epochs: int = 20,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight: float = 1.0,
         batch_size: int = 64,
         scale: bool = True,
+        own_scale: bool = True,
         random_state: int | None = 0,
     ) -> None:
         self.hidden, self.epochs, self.learning_rate = hidden, epochs, learning_rate
         self.weight, self.batch_size = weight, batch_size
-        self.scale, self.random_state = scale, random_state
+        self.scale, self.own_scale, self.random_state = scale, own_scale, random_state
 
 
 class DANN(DeepAdapter):
@@ -188,7 +192,7 @@ class DANN(DeepAdapter):
 
     Parameters
     ----------
-    hidden, epochs, learning_rate, weight, batch_size, scale, random_state
+    hidden, epochs, learning_rate, weight, batch_size, scale, own_scale, random_state
         As for :class:`DeepAdapter`.
 
     References
@@ -211,15 +215,16 @@ class DANN(DeepAdapter):
         *,
         hidden: int = 256,
         epochs: int = 20,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight: float = 1.0,
         batch_size: int = 64,
         scale: bool = True,
+        own_scale: bool = True,
         random_state: int | None = 0,
     ) -> None:
         self.hidden, self.epochs, self.learning_rate = hidden, epochs, learning_rate
         self.weight, self.batch_size = weight, batch_size
-        self.scale, self.random_state = scale, random_state
+        self.scale, self.own_scale, self.random_state = scale, own_scale, random_state
 
 
 class AFN(DeepAdapter):
@@ -227,7 +232,7 @@ class AFN(DeepAdapter):
 
     Parameters
     ----------
-    hidden, epochs, learning_rate, weight, batch_size, scale, random_state
+    hidden, epochs, learning_rate, weight, batch_size, scale, own_scale, random_state
         As for :class:`DeepAdapter`.
     step : float, >= 0
         By how much a norm shall grow in a step.
@@ -253,14 +258,15 @@ class AFN(DeepAdapter):
         *,
         hidden: int = 256,
         epochs: int = 20,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 3e-3,
         weight: float = 0.05,
         batch_size: int = 64,
         step: float = 1.0,
         scale: bool = True,
+        own_scale: bool = False,
         random_state: int | None = 0,
     ) -> None:
         self.hidden, self.epochs, self.learning_rate = hidden, epochs, learning_rate
         self.weight, self.batch_size = weight, batch_size
         self.step = step
-        self.scale, self.random_state = scale, random_state
+        self.scale, self.own_scale, self.random_state = scale, own_scale, random_state

@@ -104,7 +104,7 @@ class Covariances(Method):
 class Transport(Method):
     """DeepJDOT: joint transport of features and labels; batches hold all classes alike."""
 
-    distance: float = 0.1
+    distance: float = 1.0
     name: ClassVar[str] = "deep-jdot"
     balanced: ClassVar[bool] = True
 

@@ -21,7 +21,7 @@ class OSBP(DeepAdapter):
 
     Parameters
     ----------
-    hidden, epochs, learning_rate, weight, batch_size, scale, random_state
+    hidden, epochs, learning_rate, weight, batch_size, scale, own_scale, random_state
         As for :class:`DeepAdapter`.
     share : float, 0 to 1
         The probability of unknown that the classifier is held at: the border to the known.
@@ -60,12 +60,13 @@ class OSBP(DeepAdapter):
         share: float = 0.5,
         unknown: Any = None,
         scale: bool = True,
+        own_scale: bool = False,
         random_state: int | None = 0,
     ) -> None:
         self.hidden, self.epochs, self.learning_rate = hidden, epochs, learning_rate
         self.weight, self.batch_size = weight, batch_size
         self.share, self.unknown = share, unknown
-        self.scale, self.random_state = scale, random_state
+        self.scale, self.own_scale, self.random_state = scale, own_scale, random_state
 
     def _adapt(self, domains: Domains) -> Any:
         if not 0.0 < self.share < 1.0:
