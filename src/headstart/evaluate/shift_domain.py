@@ -78,7 +78,7 @@ def draw(
     side = np.repeat([SOURCE, TARGET, EXTRA], [len(ours), len(theirs), len(extra)])
     origin = np.concatenate([ours, theirs, extra])
     rows = np.vstack([source[ours], target[theirs], target[extra]]).astype(np.float64)
-    group = _equal(rows)
+    group = equal_rows(rows)
     keep, copies = _once(group, side)
     rows, side, origin, group = rows[keep], side[keep], origin[keep], group[keep]
     shared = np.intersect1d(group[side == SOURCE], group[side != SOURCE])
@@ -99,7 +99,7 @@ def _some(n: int, most: int, rng: np.random.Generator) -> IntArray:
     return np.sort(rng.choice(n, most, replace=False))
 
 
-def _equal(rows: FloatArray) -> IntArray:
+def equal_rows(rows: FloatArray) -> IntArray:
     """Return a number for each row, the same for equal rows."""
     plain = np.ascontiguousarray(rows + 0.0)  # -0.0 becomes 0.0
     keys = plain.view(np.dtype((np.void, plain.dtype.itemsize * plain.shape[1]))).ravel()

@@ -1,0 +1,283 @@
+"""With some labels of the target: a paired test decides, and what chose does not judge.
+
+Every candidate predicts the labelled rows without having seen their labels (cross-fitting), so the
+same labels may compare all of them. The winner's score is corrected for having been picked by
+bootstrap bias-corrected cross-validation (``select.corrected``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.core.errors import DataError, UnknownNameError
+from headstart.core.types import AnyArray, FloatArray, Gain, IntArray, Score
+from headstart.evaluate import Predictions, gain, labels_to_settle, score
+from headstart.select.circular import split
+from headstart.select.corrected import corrected
+
+SOURCE_ONLY = "source-only"
+LEVEL = 0.05
+FEWEST = 10
+"""Labelled rows below which no test is made."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One candidate on the labelled rows of the target.
+
+    Parameters
+    ----------
+    name : str
+    score : Score
+        By the metric of the comparison.
+    gain : Gain
+        Over source-only, on the same rows.
+    p : float
+        McNemar's exact test that it is right as often as source-only.
+    p_adjusted : float
+        After Holm's correction for all candidates.
+    labels_to_settle : int or None
+        How many labels would settle whether it is better; None where that is settled or hopeless.
+    """
+
+    name: str
+    score: Score
+    gain: Gain
+    p: float
+    p_adjusted: float
+    labels_to_settle: int | None
+
+    @property
+    def negative_transfer(self) -> tuple[float, float, float]:
+        """Risk with adaptation less risk without: estimate, low and high; above 0 is harm."""
+        return -self.gain.estimate, -self.gain.high, -self.gain.low
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Candidates on the labelled rows of the target.
+
+    Parameters
+    ----------
+    best : str
+        The candidate with the highest score.
+    settled : str or None
+        The best of those that are better than source-only beyond chance; source-only where all
+        are worse beyond chance; None where the labels settle nothing.
+    candidates : tuple of Compared
+        Best first.
+    corrected : Score
+        The score of ``best`` less what picking the best costs.
+    gain : Gain
+        Of ``best`` over source-only, corrected as well.
+    n : int
+        Labelled rows.
+    labels_to_settle : int or None
+        How many labels would settle whether ``best`` is better than source-only.
+    """
+
+    best: str
+    settled: str | None
+    candidates: tuple[Compared, ...]
+    corrected: Score
+    gain: Gain
+    n: int
+    labels_to_settle: int | None
+
+    def of(self, name: str) -> Compared:
+        """Return what was measured of a candidate.
+
+        Raises
+        ------
+        UnknownNameError
+            It did not take part.
+        """
+        for one in self.candidates:
+            if one.name == name:
+                return one
+        raise UnknownNameError("candidate", name, [one.name for one in self.candidates])
+
+
+def compare_on_labels(
+    predictions_by_name: Mapping[str, Sequence[Any] | AnyArray],
+    y_known: Sequence[Any] | AnyArray,
+    *,
+    metric: str = "accuracy",
+    baseline: str = SOURCE_ONLY,
+    groups: AnyArray | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Compare candidates on labelled rows of the target by a paired test.
+
+    Parameters
+    ----------
+    predictions_by_name : dict of str to sequence of n labels
+        For the labelled rows, by models that have not seen these labels; with the baseline.
+    y_known : sequence of n labels
+    metric : {"accuracy", "balanced_accuracy", "macro_f1"}
+        What scores and gains are measured by; the test always counts right and wrong rows.
+    baseline : str
+    groups : array of shape (n,), optional
+        Rows of one group are not independent: intervals are over groups.
+    seed : int
+
+    Raises
+    ------
+    UnknownNameError
+        The baseline is not among the candidates, or there is no such metric.
+    DataError
+        There is nothing to compare, fewer than 10 labels, or predictions of another number.
+
+    References
+    ----------
+    McNemar, Psychometrika 12 (1947); Tsamardinos et al., Machine Learning 107 (2018).
+
+    Examples
+    --------
+    >>> truth = np.array(["a", "b"] * 30)
+    >>> half = np.array(["a"] * 60)
+    >>> found = compare_on_labels({"source-only": half, "linear-ot": truth}, truth)
+    >>> found.settled, round(found.of("linear-ot").gain.estimate, 2)
+    ('linear-ot', 0.5)
+    """
+    truth = np.asarray(y_known).astype(str)
+    given = {name: np.asarray(one).astype(str) for name, one in predictions_by_name.items()}
+    if baseline not in given:
+        raise UnknownNameError("candidate", baseline, given)
+    if len(given) < 2:
+        raise DataError("there is nothing to compare with the baseline", got=list(given))
+    if len(truth) < FEWEST:
+        raise DataError("too few labels to compare by", got=len(truth), allowed=f">= {FEWEST}")
+    for name, one in given.items():
+        if one.shape != truth.shape:
+            raise DataError(
+                "each labelled row needs one prediction",
+                where=name,
+                got=one.shape,
+                allowed=f"({len(truth)},)",
+            )
+    pool = {name: Predictions(one) for name, one in given.items()}
+    others = [name for name in given if name != baseline]
+    raw = {name: mcnemar(given[name] == truth, given[baseline] == truth) for name in others}
+    adjusted = holm(raw)
+    rows = []
+    for name in given:
+        own = score(metric, truth, pool[name], groups=groups, seed=seed)
+        over = gain(
+            metric, truth, pool[name], pool[baseline], groups=groups, seed=seed, name=baseline
+        )
+        more = None if name == baseline else labels_to_settle(over)
+        rows.append(Compared(name, own, over, raw.get(name, 1.0), adjusted.get(name, 1.0), more))
+    rows.sort(key=lambda one: (-one.score.estimate, one.name != baseline))
+    best = rows[0].name
+    picked = best if best != baseline else next(r.name for r in rows if r.name != baseline)
+    honest = corrected(
+        pool,
+        truth,
+        metric,
+        baseline=baseline,
+        chosen=picked,
+        transfers=others,
+        groups=groups,
+        seed=seed,
+    )
+    return Comparison(
+        best,
+        _settled(rows, baseline),
+        tuple(rows),
+        rows[0].score if best == baseline else honest.score,
+        honest.gain,
+        len(truth),
+        labels_to_settle(honest.gain),
+    )
+
+
+def _settled(rows: list[Compared], baseline: str) -> str | None:
+    better = [r for r in rows if r.p_adjusted <= LEVEL and r.gain.estimate > 0]
+    if better:
+        return better[0].name
+    others = [r for r in rows if r.name != baseline]
+    if all(r.p_adjusted <= LEVEL and r.gain.estimate < 0 for r in others):
+        return baseline
+    return None
+
+
+def mcnemar(first: AnyArray, second: AnyArray) -> float:
+    """Return the exact two-sided p-value that two models are right equally often.
+
+    Parameters
+    ----------
+    first, second : bool arrays of shape (n,)
+        Whether each is right on the same rows.
+
+    Examples
+    --------
+    >>> mcnemar(np.array([True] * 6), np.array([False] * 6))
+    0.03125
+    """
+    from scipy.stats import binomtest
+
+    won, lost = int((first & ~second).sum()), int((second & ~first).sum())
+    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def holm(values: Mapping[str, float]) -> dict[str, float]:
+    """Return p-values corrected for their number by Holm's method."""
+    highest, found = 0.0, {}
+    for rank, name in enumerate(sorted(values, key=lambda one: values[one])):
+        highest = max(highest, min(1.0, values[name] * (len(values) - rank)))
+        found[name] = highest
+    return found
+
+
+def cross_predictions(
+    candidates: Mapping[str, Callable[[], Any]],
+    X: FloatArray,
+    y: AnyArray,
+    X_target: FloatArray,
+    y_target: Sequence[Any],
+    known: IntArray,
+    *,
+    seed: int = 0,
+    folds: int = 5,
+) -> dict[str, AnyArray]:
+    """Return what each candidate says of the labelled target rows without their labels.
+
+    In each fold a fifth of the labels is hidden; the rows themselves stay, as unlabelled ones do.
+
+    Parameters
+    ----------
+    candidates : dict of str to callable
+        Each returns an unfitted adapter.
+    X, y : source
+    X_target : array of shape (m, d)
+    y_target : sequence of length m
+        None where there is no label.
+    known : int array
+        The labelled rows.
+    seed, folds : int
+
+    Returns
+    -------
+    dict of str to array of shape (len(known),)
+        Candidates that cannot be fitted are left out.
+    """
+    truth = np.array([str(y_target[at]) for at in known])
+    parts = split(truth, min(folds, len(known)), seed)
+    found = {}
+    for name, make in candidates.items():
+        said = np.empty(len(known), dtype=object)
+        try:
+            for train, held in parts:
+                shown: list[Any] = [None] * len(X_target)
+                for at in known[train]:
+                    shown[int(at)] = y_target[int(at)]
+                said[held] = make().fit(X, y, X_target, shown).predict(X_target[known[held]])
+        except (DataError, ValueError, ArithmeticError):
+            continue
+        found[name] = said.astype(str)
+    return found
