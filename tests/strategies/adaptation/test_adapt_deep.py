@@ -122,7 +122,7 @@ def test_a_collapse_is_taken_back(monkeypatch):
 
     X, y, T, z = pair(shift=1.0)
     monkeypatch.setattr(losses, "mcc", lambda scores, _: -scores[:, 0].mean())
-    heavy = make("mcc", epochs=10, hidden=16).fit(X, y, T)
+    heavy = make("mcc", epochs=10, hidden=16, weight=100.0).fit(X, y, T)
     assert "the source alone was learnt from" in str(heavy.decisions_[-1])
     assert (heavy.predict(T) == z).mean() > 0.8
 
@@ -159,7 +159,7 @@ def test_a_target_of_fewer_classes_is_no_collapse():
     """AFN's case: a third of the classes is gone, the others are recognised."""
     X, y, T, z = pair(n=120, shift=0.0, k=6)
     kept = np.isin(z, list("abcd"))
-    model = make("afn", epochs=10, hidden=32, own_scale=False).fit(X, y, T[kept])
+    model = make("afn", hidden=64).fit(X, y, T[kept])
     assert model.decisions_ == ()
     assert (model.predict(T[kept]) == z[kept]).mean() > 0.85
 
