@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.core.types import AnyArray, FloatArray, State
 from headstart.strategies.adaptation.boosted_forms import TreesForm, VoteForm
+from headstart.strategies.adaptation.nearest_form import NearestForm
 from headstart.strategies.heads import linear_probabilities
 
 
@@ -159,7 +160,8 @@ class LayersForm:
 
 
 FORMS: dict[str, Any] = {
-    form.name: form for form in (LinearForm, MixtureForm, LayersForm, VoteForm, TreesForm)
+    form.name: form
+    for form in (LinearForm, MixtureForm, LayersForm, VoteForm, TreesForm, NearestForm)
 }
 
 

@@ -10,11 +10,11 @@ from headstart.core.types import AnyArray, FloatArray, IntArray
 from headstart.strategies.adaptation.base import linear_form
 from headstart.strategies.adaptation.forms import LinearForm
 from headstart.strategies.adaptation.held_out import splits
+from headstart.strategies.adaptation.nearest_form import NEVER, NearestForm
 from headstart.strategies.frozen import one_hot
 from headstart.strategies.ridge import Ridge, decompose, default_alphas
 
-Learner = Callable[[FloatArray, IntArray, int], LinearForm]
-NEVER = -1e6  # the score of a class that has no row
+Learner = Callable[[FloatArray, IntArray, int], LinearForm | NearestForm]
 
 
 def logistic(rows: FloatArray, codes: IntArray, n_classes: int) -> LinearForm:
@@ -30,13 +30,9 @@ def ridge(rows: FloatArray, codes: IntArray, n_classes: int) -> LinearForm:
     return without_absent(LinearForm(5.0 * coef, 5.0 * intercept), codes)
 
 
-def class_means(rows: FloatArray, codes: IntArray, n_classes: int) -> LinearForm:
-    """Return the nearest class mean; of one row a class, the nearest neighbour."""
-    indicator = one_hot(codes, n_classes)
-    means = indicator.T @ rows / np.maximum(indicator.sum(axis=0), 1.0)[:, None]
-    sharpness = 1.0 / np.sqrt(rows.shape[1])
-    form = LinearForm(sharpness * means.T, -0.5 * sharpness * (means**2).sum(axis=1))
-    return without_absent(form, codes)
+def nearest(rows: FloatArray, codes: IntArray, n_classes: int) -> NearestForm:
+    """Return the nearest neighbour."""
+    return NearestForm(rows, codes, n_classes, np.ones(rows.shape[1]))
 
 
 def without_absent(form: LinearForm, codes: IntArray) -> LinearForm:
@@ -46,7 +42,7 @@ def without_absent(form: LinearForm, codes: IntArray) -> LinearForm:
     return LinearForm(coef, np.where(absent, NEVER, form.intercept))
 
 
-LEARNERS: dict[str, Learner] = {"logistic": logistic, "ridge": ridge, "class means": class_means}
+LEARNERS: dict[str, Learner] = {"logistic": logistic, "nearest": nearest, "ridge": ridge}
 
 
 def judged(codes: IntArray) -> AnyArray:
@@ -78,9 +74,21 @@ def held_out_hits(
 
 def target_only(
     rows: FloatArray, codes: IntArray, n_classes: int, seed: int
-) -> tuple[str, LinearForm, AnyArray]:
-    """Return the learner that does best on held-out rows: its name, its fit, its hits (m,)."""
+) -> tuple[str, LinearForm | NearestForm, AnyArray]:
+    """Return the learner to use on the target alone: its name, its fit, its hits (m,).
+
+    It is logistic regression unless another is right on more held-out rows by a standard error.
+    """
     hits = held_out_hits(rows, codes, n_classes, seed)
     at = judged(codes)
-    best = max(LEARNERS, key=lambda name: hits[name][at].sum())
+    best = "logistic"
+    for name in LEARNERS:
+        if ahead(hits[name][at], hits[best][at]):
+            best = name
     return best, LEARNERS[best](rows, codes, n_classes), hits[best]
+
+
+def ahead(hits: AnyArray, base: AnyArray) -> bool:
+    """Return whether hits are more than those of a base by over a standard error, row by row."""
+    won, lost = int((hits & ~base).sum()), int((base & ~hits).sum())
+    return bool(won - lost > np.sqrt(won + lost))

@@ -12,17 +12,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, Decision, FloatArray, State
 from headstart.strategies.adaptation.domains import target_labels
-from headstart.strategies.adaptation.forms import LinearForm
+from headstart.strategies.adaptation.forms import FORMS, Form, LinearForm
 from headstart.strategies.adaptation.held_out import splits
+from headstart.strategies.adaptation.nearest_form import NearestForm
 from headstart.strategies.frozen import encode_classes, pack_classes, unpack_classes
-from headstart.strategies.heterogeneous.alone import judged, target_only
+from headstart.strategies.heterogeneous.alone import ahead, judged, target_only
 from headstart.strategies.heterogeneous.sides import Sides, checked_pairs, own_scale
 
 
 class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
     """Base of classifiers for a target that has other features than the labelled source.
 
-    A subclass has ``_adapt``, which returns a linear form on the target's scaled features.
+    A subclass has ``_adapt``, which returns a linear form on the target's scaled features. The
+    guard may hand back the nearest neighbour among the target's labels instead.
     """
 
     guarded: bool
@@ -30,7 +32,7 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
     needs_labels: bool = False
     needs_pairs: bool = False
     classes_: AnyArray
-    form_: LinearForm
+    form_: Form
     adapted_: bool
     decisions_: tuple[Decision, ...]
 
@@ -76,7 +78,7 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
             both = here(both[0]), there(both[1])
         sides = Sides(here(X), codes, there(target), known, len(self.classes_), both)
         if len(self.classes_) == 1:
-            form = LinearForm(np.zeros((target.shape[1], 1)), np.zeros(1))
+            form: LinearForm | NearestForm = LinearForm(np.zeros((target.shape[1], 1)), np.zeros(1))
         else:
             form = self._guard(sides)
         self.form_ = form.scaled(there.mean, there.spread)
@@ -100,7 +102,7 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
                 hint="fit(..., pairs=(rows of the source, the same items as rows of the target))",
             )
 
-    def _guard(self, sides: Sides) -> LinearForm:
+    def _guard(self, sides: Sides) -> LinearForm | NearestForm:
         """Return the adapted form, or that of the target's labels alone where it does no worse."""
         adapted = self._adapt(sides)
         said = self.decisions_
@@ -120,8 +122,7 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
             self.decisions_ = (*said, Decision(f"target-only ({name})", why, "guarded=False"))
             return alone
         hits = self._held_out_hits(sides)
-        won, lost = int((hits & ~base & at).sum()), int((base & ~hits & at).sum())
-        self.adapted_ = bool(won - lost > np.sqrt(won + lost))
+        self.adapted_ = ahead(hits[at], base[at])
         why = (
             f"right on {int((hits & at).sum())} of {int(at.sum())} held-out target rows, "
             f"{name} on the target alone on {int((base & at).sum())}"
@@ -165,6 +166,6 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
         model = cls()
         model.n_features_in_ = int(state.meta["n_features"])
         model.classes_ = unpack_classes(state.meta)
-        model.form_ = LinearForm.from_arrays(state.arrays)
+        model.form_ = FORMS[state.meta["form"]].from_arrays(state.arrays)
         model.decisions_ = ()
         return model

@@ -43,9 +43,9 @@ class HeterogeneousSpec:
 _SPECS = (
     HeterogeneousSpec(
         "paired-map",
-        "map the target's features to the source's by rows known in both",
-        "what the source's features say can be read off the target's",
-        "Hoerl & Kennard 1970; Hotelling 1936",
+        "carry the source's labels over by rows known in both feature spaces",
+        "what the source's features say of the class, the target's say, too",
+        "Gupta et al. 2016; Hoerl & Kennard 1970; Hotelling 1936",
         "paired:PairedMap",
         "pairs",
     ),

@@ -20,10 +20,11 @@ SWEEPS = 2
 class GromovWasserstein(HeterogeneousAdapter):
     """Map the target to the source by the Gromov-Wasserstein map of two Gaussians. Experimental.
 
-    The axis of the largest variance goes to that of the largest variance, and so on. Variances do
-    not tell which way round an axis points: it follows the skewness, and the labels of the target
-    where there are some. Nothing else says that corresponding axes mean the same, so without labels
-    of the target to judge by expect it to fail.
+    Features are standardised first, as their units differ. The axis of the largest variance then
+    goes to that of the largest variance, and so on. Variances do not tell which way round an axis
+    points: it follows the skewness, and the labels of the target where there are some. Nothing else
+    says that corresponding axes mean the same, so without labels of the target to judge by expect
+    it to fail.
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ class GromovWasserstein(HeterogeneousAdapter):
     --------
     >>> from headstart.strategies.heterogeneous import GromovWasserstein
     >>> X, y = [[0.0], [1.0], [4.0], [9.0]], ["a", "a", "b", "b"]
-    >>> model = GromovWasserstein().fit(X, y, [[5.0, 1.0], [6.0, 1.1], [9.0, 0.9], [14.0, 1.0]])
-    >>> model.predict([[5.0, 1.0], [14.0, 1.0]]).tolist()
+    >>> model = GromovWasserstein().fit(X, y, [[5.0, 1.0], [6.0, 1.1], [9.0, 1.5], [14.0, 2.0]])
+    >>> model.predict([[5.0, 1.0], [14.0, 2.0]]).tolist()
     ['a', 'b']
     """
 

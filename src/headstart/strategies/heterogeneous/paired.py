@@ -8,23 +8,26 @@ import numpy as np
 
 from headstart.core.errors import OptionError
 from headstart.core.types import Decision, FloatArray
-from headstart.strategies.adaptation.base import learn
+from headstart.strategies.adaptation.base import learn, linear_form
 from headstart.strategies.adaptation.forms import LinearForm
 from headstart.strategies.heterogeneous.base import HeterogeneousAdapter
 from headstart.strategies.heterogeneous.sides import Sides
 from headstart.strategies.ridge import Ridge, decompose, default_alphas
 
+WAYS = ("distil", "ridge", "cca")
+
 
 class PairedMap(HeterogeneousAdapter):
-    """Map the target's features to the source's by items known in both, then learn on the source.
+    """Carry what the source's labels say over to the target's features by items known in both.
 
-    Labelled rows of the target are mapped and learnt from, too. The pairs need no labels.
+    The pairs need no labels. Labelled rows of the target are learnt from, too.
 
     Parameters
     ----------
-    method : {"ridge", "cca"}
-        Ridge regression of the source's features on the target's, with its penalty chosen by
-        leave-one-out; or canonical correlations, in which both domains meet.
+    method : {"distil", "ridge", "cca"}
+        The source's model names the classes of the pairs, with its doubt, and the target's learns
+        from those; or a map of the target's features to the source's: ridge regression, its penalty
+        chosen by leave-one-out, or canonical correlations, in which both domains meet.
     shrinkage : float, 0 to 1
         For "cca": how far covariances are drawn towards a multiple of the identity.
     C : float, > 0
@@ -40,13 +43,14 @@ class PairedMap(HeterogeneousAdapter):
     adapted_ : bool
         Whether the transfer passed the guard.
     fit_ : float
-        "ridge": the share of the variance of the source's features that the map gets right on pairs
-        held out. "cca": the largest canonical correlation on half of the pairs, held out.
+        "distil": the mean probability of the class that the source's model names. "ridge": the
+        share of the variance of the source's features that the map gets right on pairs held out.
+        "cca": the largest canonical correlation on half of the pairs, held out.
 
     References
     ----------
     Hoerl & Kennard, Technometrics 1970; Hotelling, Biometrika 1936; Vinod (canonical ridge),
-    Journal of Econometrics 1976.
+    Journal of Econometrics 1976; Gupta, Hoffman & Malik (cross-modal distillation), CVPR 2016.
 
     Examples
     --------
@@ -63,7 +67,7 @@ class PairedMap(HeterogeneousAdapter):
     def __init__(
         self,
         *,
-        method: Literal["ridge", "cca"] = "ridge",
+        method: Literal["distil", "ridge", "cca"] = "distil",
         shrinkage: float = 0.05,
         C: float = 1.0,
         guarded: bool = True,
@@ -76,16 +80,16 @@ class PairedMap(HeterogeneousAdapter):
         self.random_state = random_state
 
     def _adapt(self, sides: Sides) -> LinearForm:
-        if self.method not in ("ridge", "cca"):
-            raise OptionError(
-                "unknown way to map", where="method", got=self.method, allowed="ridge, cca"
-            )
+        if self.method not in WAYS:
+            raise OptionError("unknown way", where="method", got=self.method, allowed=WAYS)
         if not 0.0 <= self.shrinkage <= 1.0:
             raise OptionError(
                 "a shrinkage lies between 0 and 1", where="shrinkage", got=self.shrinkage
             )
         assert sides.pairs is not None
         here, there = sides.pairs
+        if self.method == "distil":
+            return self._distil(sides, here, there)
         if len(here) < 3:
             self.fit_ = 0.0
             raised = LinearForm(np.zeros((there.shape[1], here.shape[1])), np.zeros(here.shape[1]))
@@ -104,6 +108,25 @@ class PairedMap(HeterogeneousAdapter):
         )
         found: LinearForm = form.after(raised.coef, raised.intercept)
         return found
+
+    def _distil(self, sides: Sides, here: FloatArray, there: FloatArray) -> LinearForm:
+        """Return a model of the target's features that learns from the source's model on pairs."""
+        k = sides.n_classes
+        source = learn(sides.X, sides.codes, k, C=self.C)
+        shares = source.probabilities(here)
+        self.fit_ = float(shares.max(axis=1).mean())
+        rows, codes = sides.labelled
+        weights = np.concatenate([shares.T.ravel(), np.ones(len(rows))])
+        weights[weights < 1e-3] = 0.0
+        why = f"the source's model is sure of them by {self.fit_:.0%}"
+        self.decisions_ = (Decision(f"learnt from {len(here)} pairs", why),)
+        return linear_form(
+            np.vstack([np.tile(there, (k, 1)), rows]),
+            np.concatenate([np.repeat(np.arange(k), len(there)), codes]),
+            k,
+            weights=weights,
+            C=self.C,
+        )
 
     def _ridge(
         self, X: FloatArray, here: FloatArray, there: FloatArray
