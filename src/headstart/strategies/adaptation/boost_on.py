@@ -11,7 +11,7 @@ from headstart.core.types import Decision, FloatArray, IntArray
 from headstart.strategies.adaptation.base import Adapter
 from headstart.strategies.adaptation.boosted_forms import TreesForm, single
 from headstart.strategies.adaptation.domains import Domains
-from headstart.strategies.adaptation.held_out import better, row_losses, splits
+from headstart.strategies.adaptation.held_out import LEAST, better, row_losses, splits
 from headstart.strategies.adaptation.tree_arrays import added, from_trees, scaled
 from headstart.strategies.heads import sigmoid, softmax_rows
 from headstart.strategies.trees import export
@@ -116,7 +116,7 @@ class BoostOn(Adapter):
 
     def _choose(self, rows: FloatArray, codes: IntArray, raw: FloatArray) -> None:
         points = [point for point in ROUNDS if point <= self.most_rounds]
-        if not points or len(rows) < 2:
+        if not points or len(rows) < LEAST:
             why = f"{len(rows)} labels in the target, at most {self.most_rounds} further rounds"
             self.decisions_ = (Decision("source-only", why),)
             return

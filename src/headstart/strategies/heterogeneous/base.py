@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -18,6 +18,8 @@ from headstart.strategies.adaptation.nearest_form import NearestForm
 from headstart.strategies.frozen import encode_classes, pack_classes, unpack_classes
 from headstart.strategies.heterogeneous.alone import ahead, judged, target_only
 from headstart.strategies.heterogeneous.sides import Sides, checked_pairs, own_scale
+
+T = TypeVar("T")
 
 
 class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
@@ -71,6 +73,7 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
             target = validate_data(self, X_target, dtype=np.float64)
         known = target_labels(y_target, len(target), self.classes_)
         self.decisions_, self.adapted_ = (), True
+        self._made: dict[str, Any] = {}  # what folds share; gone after fit
         both = checked_pairs(pairs, X.shape[1], target.shape[1])
         self._lacks(known.max() < 0, both is None)
         here, there = own_scale(X), own_scale(target)
@@ -82,11 +85,19 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
         else:
             form = self._guard(sides)
         self.form_ = form.scaled(there.mean, there.spread)
+        del self._made
         return self
 
     def _adapt(self, sides: Sides) -> LinearForm:
         """Return the form that predicts for scaled rows of the target."""
         raise NotImplementedError
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what ``make`` returns, called once a fit: what no label of the target changes."""
+        if name not in self._made:
+            self._made[name] = make()
+        found: T = self._made[name]
+        return found
 
     def _lacks(self, labels: bool, pairs: bool) -> None:
         if self.needs_labels and labels:

@@ -77,7 +77,9 @@ class GromovWasserstein(HeterogeneousAdapter):
     def _adapt(self, sides: Sides) -> LinearForm:
         if not self.most_axes >= 1:
             raise OptionError("at least one axis", where="most_axes", got=self.most_axes)
-        source = learn(sides.X, sides.codes, sides.n_classes, C=self.C)
+        source: LinearForm = self._once(
+            "source", lambda: learn(sides.X, sides.codes, sides.n_classes, C=self.C)
+        )
         here, there = axes(sides.X, self.floor), axes(sides.target, self.floor)
         r = min(len(here[0]), len(there[0]), self.most_axes)
         skews = [skewness((sides.X - sides.X.mean(axis=0)) @ here[1][:, :r])]

@@ -63,7 +63,7 @@ class SharedLabelSpace(HeterogeneousAdapter):
         rows, codes = sides.labelled
         k = sides.n_classes
         indicator = one_hot(sides.codes, k)
-        _, here = _best(sides.X, indicator, held_out=True)
+        here = self._once("scores", lambda: _best(sides.X, indicator, held_out=True)[1])
         means = indicator.T @ here / np.maximum(indicator.sum(axis=0), 1.0)[:, None]
         several = bool(judged(codes).all())  # else a row held out takes its class along
         form, there = _best(rows, means[codes], held_out=several)

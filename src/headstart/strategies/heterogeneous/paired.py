@@ -112,7 +112,7 @@ class PairedMap(HeterogeneousAdapter):
     def _distil(self, sides: Sides, here: FloatArray, there: FloatArray) -> LinearForm:
         """Return a model of the target's features that learns from the source's model on pairs."""
         k = sides.n_classes
-        source = learn(sides.X, sides.codes, k, C=self.C)
+        source: LinearForm = self._once("source", lambda: learn(sides.X, sides.codes, k, C=self.C))
         shares = source.probabilities(here)
         self.fit_ = float(shares.max(axis=1).mean())
         rows, codes = sides.labelled
