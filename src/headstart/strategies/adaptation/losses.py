@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headstart.core.errors import MissingExtraError
+from headstart.strategies.adaptation.plan import optimal_transport
 
 TEMPERATURE = 2.5
 
@@ -83,10 +83,7 @@ def transport_plan(cost: Tensor) -> Tensor:
     MissingExtraError
         POT is not installed.
     """
-    try:
-        import ot
-    except ImportError as error:
-        raise MissingExtraError("POT", "ot", "joint distribution transport") from error
+    ot = optimal_transport()
     table = cost.detach().double().cpu().numpy()
     n, m = table.shape
     plan: Any = ot.emd([1.0 / n] * n, [1.0 / m] * m, table, check_marginals=False)
