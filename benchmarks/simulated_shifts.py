@@ -73,6 +73,21 @@ def covariate(n: int, seed: int) -> Shift:
     return found[0], found[1], found[2], found[3]
 
 
+def several(n: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Three sources, each moved and stretched in its own way, and the domain of each row."""
+    rng = np.random.default_rng(seed)
+    means = _means(rng)
+    Xt, yt = _draw(rng, n, EVEN, means)
+    found = []
+    for _ in range(3):
+        X, y = _draw(rng, n // 3, EVEN, means)
+        axes = np.linalg.qr(rng.normal(size=(D, D)))[0]
+        stretch = (axes * np.exp(rng.uniform(-1.2, 1.2, D))) @ axes.T
+        found.append((X @ stretch + rng.normal(size=D), y))
+    domain = np.repeat(np.arange(3), n // 3)
+    return np.vstack([X for X, _ in found]), np.concatenate([y for _, y in found]), Xt, yt, domain
+
+
 SHIFTS: dict[str, Callable[[int, int], Shift]] = {
     "none": none,
     "covariate": covariate,

@@ -202,6 +202,10 @@ def linear_form(
         used = weights > 0
         X, codes, weights = X[used], codes[used], weights[used]
     spectrum = decompose(X, weights)
+    if not len(spectrum.values):  # no feature varies: what is left are the shares of the classes
+        shares = np.bincount(codes, weights, n_classes)
+        lowest = 0.1 * float(shares.sum()) / len(codes)
+        return LinearForm(np.zeros((X.shape[1], n_classes)), np.log(np.maximum(shares, lowest)))
     fit = fit_logistic(
         spectrum.rotated,
         spectrum.values,

@@ -23,6 +23,10 @@ TINY = 1e-12
 MOST_ROWS = 800
 """Rows a side in the test of fit: its kernel matrix is square."""
 RESAMPLES = 199
+PLAINLY = 0.01
+"""P-value of the first test below which a second adds nothing."""
+PLAIN = 20
+"""Resamples beyond what was seen after which no more are drawn."""
 
 
 def logs(probabilities: FloatArray) -> FloatArray:
@@ -223,6 +227,8 @@ def label_shift_p(
         Classes of the source rows.
     """
     by_scores = mixture_p(scores.source, scores.codes, scores.target, random_state)
+    if by_scores <= PLAINLY:
+        return 2.0 * by_scores
     by_rows = mixture_p(X, codes, target, random_state)
     return min(1.0, 2.0 * min(by_scores, by_rows))
 
@@ -234,7 +240,7 @@ def mixture_p(
 
     The distance is that of kernel means (Gretton et al., JMLR 13, 2012) to the nearest mixture;
     what it is by chance is found by drawing both sides from that mixture again and finding the
-    nearest mixture again.
+    nearest mixture again, until the answer is plain (Besag & Clifford, Biometrika 78, 1991).
 
     Parameters
     ----------
@@ -262,7 +268,7 @@ def mixture_p(
     within = table @ shares
     within /= within.sum()
     beyond = 0
-    for _ in range(RESAMPLES):
+    for drawn_so_far in range(1, RESAMPLES + 1):
         again = np.zeros_like(table)
         for code, rows in enumerate(members):
             again[rows, code] = rng.multinomial(len(rows), np.full(len(rows), 1.0 / len(rows)))
@@ -270,6 +276,8 @@ def mixture_p(
         reach = own @ drawn
         found, _ = _distance(own, again / again.sum(axis=0), reach, float(drawn @ reach))
         beyond += found >= seen
+        if beyond == PLAIN:
+            return beyond / drawn_so_far
     return (1 + beyond) / (1 + RESAMPLES)
 
 

@@ -20,9 +20,10 @@ MOST_ROWS = 1000
 
 
 def mmd(X: FloatArray, target: FloatArray, random_state: int | None) -> float:
-    """Return the distance of kernel means of two domains, 0 where chance explains it.
+    """Return the distance of kernel means of two domains.
 
-    Gaussian kernel of the median distance, unbiased square (Gretton et al., JMLR 13, 2012).
+    Gaussian kernel of the median distance; the square is unbiased, so it may fall below 0, and is 0
+    then (Gretton et al., JMLR 13, 2012).
     """
     rng = np.random.default_rng(random_state)
     X = X[rng.permutation(len(X))[:MOST_ROWS]]

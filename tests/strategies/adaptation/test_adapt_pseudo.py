@@ -1,0 +1,74 @@
+"""Pseudo-labels: quotas by the target's own frequencies, and what is done when a class vanishes."""
+
+import numpy as np
+import pytest
+from shifts import conditional, gains, label, none, subspace
+
+from headstart.core.errors import OptionError
+from headstart.strategies.adaptation import PseudoLabels, SourceOnly, pseudo_labels
+from headstart.strategies.adaptation.pseudo_labels import surest
+
+
+def test_the_surest_rows_of_each_class_by_its_share():
+    chances = np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])
+    places, labels = surest(chances, np.array([0.4, 0.6]), 1.0)
+    assert places.tolist() == [0, 2, 3, 4]
+    assert labels.tolist() == [0, 0, 1, 1]
+    places, _ = surest(chances, np.array([0.4, 0.6]), 0.3)
+    assert places.tolist() == [0, 3]
+    assert len(surest(chances, np.array([0.0, 1.0]), 1.0)[0]) == 2  # of class 0 none is expected
+
+
+def test_it_helps_where_most_is_right_and_does_little_without_a_shift():
+    assert gains(PseudoLabels, subspace).mean() > 0.0
+    assert gains(PseudoLabels, label, n=250).mean() > 0.005
+    assert gains(PseudoLabels, conditional, n=250).mean() > -0.01
+    assert np.abs(gains(PseudoLabels, none)).max() < 0.015
+
+
+def test_the_classes_are_not_taken_for_equally_frequent():
+    Xs, ys, Xt, yt = label(600, 1)
+    model = PseudoLabels().fit(Xs, ys, Xt)
+    truth = np.bincount(yt, minlength=3) / 600
+    assert np.abs(model.target_prior_ - truth).max() < 0.06
+    assert "by EM" in model.decisions_[0].why
+    assert model.n_taken_ <= 0.8 * 600 + 3
+    Xs, ys, Xt, _ = conditional(400, 1)
+    assert "as the model says" in PseudoLabels().fit(Xs, ys, Xt).decisions_[0].why
+
+
+def test_a_class_that_vanishes_is_taken_back(monkeypatch):
+    """Labels that are all of one class draw the model to it."""
+    Xs, ys, Xt, _ = none(200, 0)
+
+    def one_class(chances, prior, share):
+        return np.arange(200), np.zeros(200, dtype=np.int64)
+
+    monkeypatch.setattr(pseudo_labels, "surest", one_class)
+    model = PseudoLabels(weight=100.0).fit(Xs, ys, Xt)
+    assert model.n_taken_ == 0
+    assert "are expected in round 1" in model.decisions_[-1].why
+    plain = SourceOnly().fit(Xs, ys, Xt)
+    assert np.array_equal(model.predict_proba(Xt), plain.predict_proba(Xt))
+
+
+def test_known_labels_are_learnt_and_not_guessed():
+    Xs, ys, Xt, yt = subspace(200, 0)
+    half = [label if row % 2 else None for row, label in enumerate(yt)]
+    model = PseudoLabels().fit(Xs, ys, Xt, half)
+    assert 0 < model.n_taken_ <= 0.8 * 100 + 3
+    assert model.score(Xt, yt) > PseudoLabels().fit(Xs, ys, Xt).score(Xt, yt)
+    every = PseudoLabels().fit(Xs, ys, Xt, yt)
+    assert every.n_taken_ == 0
+    assert "0 target rows have no label" in every.decisions_[0].why
+
+
+@pytest.mark.parametrize(
+    ("params", "where"),
+    [({"n_rounds": 0}, "n_rounds"), ({"most": 0.0}, "most"), ({"weight": 0.0}, "weight")],
+)
+def test_parameters_out_of_range(params, where):
+    Xs, ys, Xt, _ = none(30, 0)
+    with pytest.raises(OptionError) as caught:
+        PseudoLabels(**params).fit(Xs, ys, Xt)
+    assert caught.value.where == where
