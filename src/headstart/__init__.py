@@ -19,9 +19,13 @@ from headstart._version import __version__
 
 if TYPE_CHECKING:
     from headstart import bundle, data, encode, evaluate, meta, select, sources, strategies
+    from headstart.adapt_result import AdaptResult
     from headstart.bundle import Bundle, load
     from headstart.core import errors
     from headstart.core.types import Candidate, Decision, Features, Gain, Score, Task
+    from headstart.domain_adapt import adapt
+    from headstart.domain_result import DomainResult
+    from headstart.domain_transfer import transfer_from
     from headstart.inspection import check
     from headstart.meta.report import MetaResult
     from headstart.metalearning import metatrain
@@ -32,9 +36,11 @@ if TYPE_CHECKING:
     from headstart.zeroshot import zero_shot
 
 __all__ = [
+    "AdaptResult",
     "Bundle",
     "Candidate",
     "Decision",
+    "DomainResult",
     "Features",
     "Gain",
     "MetaResult",
@@ -44,6 +50,7 @@ __all__ = [
     "Task",
     "ZeroShotResult",
     "__version__",
+    "adapt",
     "bundle",
     "check",
     "data",
@@ -58,12 +65,17 @@ __all__ = [
     "select",
     "sources",
     "strategies",
+    "transfer_from",
     "zero_shot",
 ]
 
 _ROOMS = ("bundle", "data", "encode", "evaluate", "meta", "select", "sources", "strategies")
 _HOMES = {
+    "AdaptResult": "adapt_result",
     "Bundle": "bundle",
+    "DomainResult": "domain_result",
+    "adapt": "domain_adapt",
+    "transfer_from": "domain_transfer",
     "load": "bundle",
     "Candidate": "core.types",
     "Decision": "core.types",

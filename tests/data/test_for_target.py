@@ -32,7 +32,7 @@ def table(tmp_path: Path, **columns: list[object]) -> Path:
 
 def test_a_column_of_labels_of_which_some_are_empty(tmp_path: Path, source: Task) -> None:
     path = table(tmp_path, text=["one", "two", "three"], mood=["y", None, "n"])
-    target = read_target(path, source)
+    target = read_target(str(path), source)
     by_text = dict(zip(target.task.items, target.labels, strict=True))
     assert by_text == {"one": "y", "two": None, "three": "n"}
     assert sorted(np.array(target.task.ids)[target.known]) == ["row 1", "row 3"]

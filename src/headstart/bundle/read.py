@@ -152,7 +152,7 @@ def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> tuple[
     from headstart import strategies
 
     spec = strategies.STRATEGIES.get(manifest.strategy)
-    if spec is None or not spec.supports(manifest.kind, manifest.modality):
+    if spec is None or not spec.opens(manifest.kind, manifest.modality):
         raise BundleCorruptError(
             f"no strategy {manifest.strategy!r} does {manifest.kind} of {manifest.modality} data",
             where=MANIFEST,

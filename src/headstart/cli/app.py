@@ -11,7 +11,18 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from headstart.cli import cache, check, evaluate, examples, fit, metatrain, predict, sources
+from headstart.cli import (
+    adapt,
+    cache,
+    check,
+    evaluate,
+    examples,
+    fit,
+    metatrain,
+    predict,
+    sources,
+    transfer,
+)
 from headstart.cli.console import guarded
 from headstart.cli.verbs import VERBS, help_text
 from headstart.core.errors import UnknownNameError
@@ -22,6 +33,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
     "sources": sources.sources,
+    "transfer": transfer.transfer,
+    "adapt": adapt.adapt,
     "metatrain": metatrain.metatrain,
     "examples": examples.examples,
     "cache": cache.cache,

@@ -92,7 +92,7 @@ def fit(
                 hint="only with --classes may it be left out; `headstart fit --help` tells more",
             )
         bundle.check_target(output)
-        _check_writable(output)
+        check_writable(output)
         checkpoints = output.with_name(f"{output.name}.checkpoints")
         with stopping_in_order(checkpoints):
             result = transfer.fit(
@@ -134,7 +134,7 @@ def fit(
     show(*result_table(result, str(output)))
 
 
-def _check_writable(output: Path) -> None:
+def check_writable(output: Path) -> None:
     """Find out before the work, not after it, that the model cannot be written."""
     parent = output.absolute().parent
     while not parent.exists():

@@ -40,3 +40,12 @@ Unreadable = Annotated[
     ),
 ]
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="A model saved by fit.")]
+TargetLabels = Annotated[
+    str | None,
+    typer.Option(
+        "--target-labels",
+        metavar="FILE",
+        help="Labels of some target items: a table of two columns, the item (its row, its path or "
+        "its text) and its label. Thirty to a hundred judge.",
+    ),
+]

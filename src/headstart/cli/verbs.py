@@ -8,6 +8,8 @@ VERBS: dict[str, str] = {
     "predict": "Label new items with a saved model.",
     "evaluate": "Measure a saved model on labelled data.",
     "sources": "List the pretrained sources; `sources DATA` ranks them, `install NAME` fetches.",
+    "transfer": "From labelled data to another domain; adapt only where that helps.",
+    "adapt": "Change a saved model for another domain, its source data gone.",
     "metatrain": "Learn from many small tasks how to learn the next one: makes a source.",
     "examples": "List real example data; `examples NAME -o DIR` fetches it.",
     "cache": "Show what is cached and how large it is; --clear empties it.",

@@ -162,7 +162,9 @@ def _label_column(data: Any, source: Task, label: str | None) -> Any:
 
 
 def _any_label(data: Any, column: str) -> bool:
-    frame = data if hasattr(data, "iloc") else read_table(data, trust_header=True).frame
+    frame = data
+    if not hasattr(data, "iloc"):
+        frame = read_table(Path(data).expanduser(), trust_header=True).frame
     return any(not is_missing(value) for value in frame[column])
 
 

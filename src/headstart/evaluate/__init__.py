@@ -21,6 +21,7 @@ from headstart.evaluate.power_law import Forecast, PowerLaw, forecast, limit_gai
 from headstart.evaluate.predictions import Predictions, assemble, joined
 from headstart.evaluate.repeated import repeated_gain, repeated_score
 from headstart.evaluate.runs import gain_over_runs, score_over_runs
+from headstart.evaluate.shift import Shift, measure_shift
 
 __all__ = [
     "METRICS",
@@ -33,6 +34,7 @@ __all__ = [
     "PowerLaw",
     "Predictions",
     "Run",
+    "Shift",
     "TimeToThreshold",
     "area_ratio",
     "assemble",
@@ -48,6 +50,7 @@ __all__ = [
     "label_multiplier",
     "labels_to_settle",
     "limit_gain",
+    "measure_shift",
     "metric_of",
     "multiplier_at",
     "power_law",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from headstart.select.abstain import Abstention, Answering, answering, risk_asked
 from headstart.select.blend import pair_of
 from headstart.select.board import Board, Judged, Pick, advised, groups_of, judge
+from headstart.select.change_choice import ChangeChoice, choose_change
 from headstart.select.choose import Choice, choose
 from headstart.select.clock import Clock
 from headstart.select.contest import Contest, Rules
 from headstart.select.corrected import Corrected, corrected
+from headstart.select.domain_choice import DomainChoice, choose_domain
+from headstart.select.domain_plan import DomainPlan, check_adapters, plan_domains
 from headstart.select.gate import enough_labels, seconds_of, tuners
 from headstart.select.guard import Guarded, guard, rescue, veto
 from headstart.select.heat import race
@@ -50,11 +53,14 @@ __all__ = [
     "Advice",
     "Answering",
     "Board",
+    "ChangeChoice",
     "Choice",
     "Clock",
     "Contender",
     "Contest",
     "Corrected",
+    "DomainChoice",
+    "DomainPlan",
     "Entry",
     "Field",
     "Guarded",
@@ -76,7 +82,10 @@ __all__ = [
     "advised",
     "answering",
     "by_attributes",
+    "check_adapters",
     "choose",
+    "choose_change",
+    "choose_domain",
     "corrected",
     "enough_labels",
     "fit_one",
@@ -98,6 +107,7 @@ __all__ = [
     "nce",
     "pair_of",
     "plan",
+    "plan_domains",
     "predict_one",
     "race",
     "rank",

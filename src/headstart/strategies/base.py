@@ -78,6 +78,11 @@ class StrategySpec:
         """Say whether the strategy can do this kind of task on this modality."""
         return self.path(kind, modality) is not None
 
+    def opens(self, kind: Kind, modality: Modality) -> bool:
+        """Say whether a saved model of this kind and modality can be opened."""
+        saved = modality in self.modalities and kind in self.heads
+        return saved or self.supports(kind, modality)
+
 
 def _tuned(name: str, summary: str, paper: str, cls: str) -> StrategySpec:
     """Return the spec of a strategy that tunes the source itself."""

@@ -14,7 +14,7 @@ from headstart.core.types import SILENT, AnyArray, Decision, FloatArray, IntArra
 from headstart.sources.backbone import Backbone
 from headstart.strategies.adaptation.collapse import collapsed
 from headstart.strategies.heads import TunedHead, linear_probabilities
-from headstart.strategies.source_free.base import FEWEST_TARGET, Fitted
+from headstart.strategies.source_free.base import FEWEST_TARGET, STAYS, Fitted
 from headstart.strategies.tuned import tuned_backbone
 from headstart.strategies.tuning.augment import Augment
 from headstart.strategies.tuning.items import ImageItems
@@ -107,7 +107,7 @@ class BackboneChange:
     def _stay(self, model: TunedHead, why: str) -> TunedHead:
         self.decisions_ = (
             *self.decisions_,
-            Decision("the model stays as it was", why, "another way, or labels of the target"),
+            Decision(STAYS, why, "another way, or labels of the target"),
         )
         return model
 

@@ -11,6 +11,7 @@ from headstart.core.types import AnyArray, Decision, FloatArray
 from headstart.strategies.adaptation.collapse import collapsed
 from headstart.strategies.heads import LinearHead, linear_probabilities
 
+STAYS = "the model stays as it was"
 FEWEST_TARGET = 10  # rows of the target from which on a model is changed
 
 
@@ -67,7 +68,7 @@ class HeadChange:
     def _stay(self, model: LinearHead, why: str) -> LinearHead:
         self.decisions_ = (
             *self.decisions_,
-            Decision("the model stays as it was", why, "another way, or labels of the target"),
+            Decision(STAYS, why, "another way, or labels of the target"),
         )
         return model
 

@@ -10,7 +10,7 @@ from scipy.stats import chi2
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import Decision, FloatArray
 from headstart.strategies.heads import linear_probabilities
-from headstart.strategies.source_free.base import Fitted, HeadChange
+from headstart.strategies.source_free.base import STAYS, Fitted, HeadChange
 
 STEPS, TOLERANCE = 10_000, 1e-10
 CHANCE = 1e-3  # of a likelihood so much better where frequencies did not change
@@ -78,7 +78,7 @@ class PriorEM(HeadChange):
                 "more likely the classes themselves look different"
             )
         if why:
-            self.decisions_ = (Decision("the model stays as it was", why, "most=..., or labels"),)
+            self.decisions_ = (Decision(STAYS, why, "most=..., or labels"),)
             return model.coef_.copy(), model.intercept_.copy()
         return model.coef_.copy(), model.intercept_ + np.log(ratio)
 

@@ -1,0 +1,76 @@
+"""What people read at the end of ``transfer`` and ``adapt``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.text import Text
+
+from headstart.cli.tables import new_table
+
+if TYPE_CHECKING:
+    from headstart.adapt_result import AdaptResult
+    from headstart.core.types import Score
+    from headstart.domain_result import DomainResult
+
+
+def domain_table(result: DomainResult, model: str) -> Iterator[RenderableType]:
+    """Yield the candidates, what was measured on the target, and what is handed back."""
+    yield ""
+    yield Text(
+        f"{result.source.n:,} source items, {result.target.n:,} target items "
+        f"({result.n_labels:,} with a label), {len(result.source.classes)} classes"
+    )
+    yield Text(f"Chosen by {result.chose_by}")
+    table = new_table("candidate", f">{result.metric}", ">95 % interval", "")
+    for one in result.candidates:
+        note = one.reason if one.status in ("left out", "failed") else ""
+        style = "bold" if one.status == "chosen" else ""
+        note = "chosen" if one.status == "chosen" else note
+        table.add_row(escape(one.strategy), *_cells(one.score), escape(note), style=style)
+    yield table
+    if result.baselines:
+        yield ""
+        yield Text(f"Judged on {result.judged_by}")
+        table = new_table("", f">{result.metric}", ">95 % interval")
+        if result.score is not None:
+            table.add_row(escape(result.chosen.strategy), *_cells(result.score), style="bold")
+        for name, score in result.baselines.items():
+            if name != result.chosen.strategy:
+                table.add_row(escape(name), *_cells(score))
+        yield table
+    yield ""
+    colour = "green" if result.gain is not None and result.gain.verdict == "positive" else "yellow"
+    for sentence in result.sentences():
+        yield Text(sentence, style=f"bold {colour}")
+    yield Text(f"model: {model}    took {result.seconds:.0f} s    seed {result.seed}", style="dim")
+
+
+def adapt_table(result: AdaptResult, model: str) -> Iterator[RenderableType]:
+    """Yield what each way would change, what was measured, and what is handed back."""
+    yield ""
+    yield Text(f"{result.target.n:,} items of the target ({result.n_labels:,} with a label)")
+    measured = [">accuracy", ">95 % interval"] if result.gain is not None else []
+    table = new_table("the model changed by", ">other labels", *measured, "")
+    for way in result.ways:
+        cells = [f"{100 * way.changed:.1f} %", *(_cells(way.score) if measured else ())]
+        chosen = way.name == result.chosen
+        note = "chosen" if chosen else way.refused
+        table.add_row(escape(way.name), *cells, escape(note), style="bold" if chosen else "")
+    yield table
+    yield ""
+    colour = "green" if result.gain is not None and result.gain.verdict == "positive" else "yellow"
+    for sentence in result.sentences():
+        yield Text(sentence, style=f"bold {colour}")
+    yield Text(f"model: {model}    took {result.seconds:.0f} s    seed {result.seed}", style="dim")
+
+
+def _cells(score: Score | None) -> tuple[str, str]:
+    if score is None:
+        return "-", "-"
+    if score.low != score.low:
+        return f"{score.estimate:.3f}", "-"
+    return f"{score.estimate:.3f}", f"\\[{score.low:.3f}, {score.high:.3f}]"

@@ -1,0 +1,215 @@
+"""The front door of ``headstart transfer``: from labelled data to another domain.
+
+Read both -> turn them into numbers -> measure the shift -> race the adapters -> adapt, or not ->
+result. No algorithm lives here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from headstart import data as data_room
+from headstart import evaluate, select
+from headstart.bundle import BundleContents
+from headstart.core.errors import DataError
+from headstart.core.types import SILENT, Candidate, Decision, Modality, Reporter, Task
+from headstart.domain_result import DomainResult
+from headstart.domain_view import DomainView, domain_view
+from headstart.transfer import Log
+
+
+def transfer_from(
+    source_data: Any,
+    target_data: Any,
+    *,
+    label: Any = None,
+    text: str | None = None,
+    path: str | None = None,
+    domain: str | None = None,
+    target_labels: Any = None,
+    modality: Modality | None = None,
+    source: str | None = None,
+    strategy: str | Sequence[str] | None = None,
+    seed: int = 0,
+    allow_unreadable: float = 0.05,
+    reporter: Reporter = SILENT,
+) -> DomainResult:
+    """Learn from labelled data of one domain for another, and adapt only where that helps.
+
+    Parameters
+    ----------
+    source_data : path, DataFrame, (X, y), Dataset or list
+        Labelled data, as for ``fit``.
+    target_data : same forms
+        Items of the target domain: all labelled, some, or none.
+    label, text, path : str, optional
+        Columns; those of the target are called alike, or inferred.
+    domain : str, optional
+        The column of SOURCE_DATA that names the domain of each row, where there are several.
+    target_labels : path, DataFrame or dict, optional
+        Labels of some target items, by row, path or text; thirty are enough to judge.
+    modality : {"image", "text", "table"}, optional
+    source : str, optional
+        The pretrained source that encodes texts and images.
+    strategy : str or sequence of str, optional
+        Names in ``headstart.strategies.adaptation.ADAPTERS`` (for tables without a column in
+        common: in ``headstart.strategies.heterogeneous.HETEROGENEOUS``). A single one is what you
+        get, whatever the guard advises; name ``source-only`` beside it to keep the guard.
+    seed : int
+    allow_unreadable : float
+        Share of unreadable items, 0 to 1, above which reading fails.
+    reporter : Reporter
+
+    Returns
+    -------
+    DomainResult
+        ``result.shift``, ``result.gain`` (where the target has labels), ``result.predict``,
+        ``result.save``.
+
+    Raises
+    ------
+    DataError, OptionError, SourceError
+        Each names what is wrong, where, and what to do next.
+
+    Examples
+    --------
+    >>> import headstart as hs
+    >>> result = hs.transfer_from("hospital-a/", "hospital-b/")       # doctest: +SKIP
+    >>> print(result.shift.verdict)                                   # doctest: +SKIP
+    covariate
+    """
+    started, seed = time.perf_counter(), int(seed)
+    log = Log(reporter)
+    select.check_adapters(strategy)
+
+    # Read both domains.
+    ours = _source_task(
+        data_room.read(
+            source_data,
+            label=label,
+            text=text,
+            path=path,
+            domain=domain,
+            modality=modality,
+            allow_unreadable=allow_unreadable,
+            reporter=reporter,
+        )
+    )
+    log.add(*ours.decisions)
+    target = data_room.read_target(
+        target_data,
+        ours,
+        label=label if isinstance(label, str) else None,
+        text=text,
+        path=path,
+        labels=target_labels,
+        allow_unreadable=allow_unreadable,
+        reporter=reporter,
+    )
+    theirs = target.task
+    log.add(*target.decisions)
+
+    # Turn their items into numbers, and measure how they differ.
+    view = domain_view(ours, theirs, name=source, reporter=reporter)
+    log.add(*view.decisions)
+    shift = None
+    if view.alike:
+        shift = evaluate.measure_shift(
+            view.X, ours.labels, view.target, theirs.labels, names=view.names, seed=seed
+        )
+        for sentence in shift.sentences():
+            reporter.say(sentence)
+
+    # Choose among the adapters, or none; what is chosen is fitted to everything there is.
+    plan = select.plan_domains(
+        strategy,
+        n_labels=len(target.known),
+        several=ours.domains is not None,
+        alike=view.alike,
+        seed=seed,
+    )
+    log.add(*plan.decisions)
+    assert ours.labels is not None
+    choice = select.choose_domain(
+        plan,
+        view.X,
+        ours.labels,
+        view.target,
+        target.labels,
+        shift=shift,
+        domain=ours.domains,
+        seed=seed,
+    )
+    log.add(*choice.decisions, *choice.adapter.decisions_)
+    return _result(ours, theirs, view, shift, choice, tuple(log.decisions), started, seed)
+
+
+def _source_task(task: Task) -> Task:
+    """Return the source's items, those of its test part with them."""
+    if task.kind != "classification":
+        raise DataError(
+            "only classes are carried over to another domain, and these labels are numbers",
+            where=task.label_name,
+            hint="turn them into classes, or fit the target's own labels: headstart fit",
+        )
+    return replace(task, test=None, unlabelled=None)
+
+
+def _result(
+    ours: Task,
+    theirs: Task,
+    view: DomainView,
+    shift: evaluate.Shift | None,
+    choice: select.DomainChoice,
+    decisions: tuple[Decision, ...],
+    started: float,
+    seed: int,
+) -> DomainResult:
+    """Put together what ``transfer_from`` hands back."""
+    name = None if view.backbone is None else view.backbone.card.name
+    candidates = tuple(replace(one, source=name) for one in choice.candidates)
+    contents = BundleContents(
+        modality=ours.modality,
+        kind="classification",
+        metric=choice.metric,
+        classes=ours.classes,
+        label_name=ours.label_name,
+        score=choice.score,
+        gain=choice.gain,
+        baselines=choice.baselines or {},
+        decisions=decisions,
+        candidates=candidates,
+        extra={
+            "judged_by": choice.judged_by,
+            "seed": seed,
+            "adapted_by": choice.name,
+            "n_target": theirs.n,
+            "shift": None if shift is None else shift.to_json(),
+        },
+        fingerprint=ours.fingerprint,
+        n=ours.n,
+        **view.packed(choice.adapter.to_state()),
+    )
+    return DomainResult(
+        source=ours,
+        target=theirs,
+        view=view,
+        shift=shift,
+        metric=choice.metric,
+        judged_by=choice.judged_by,
+        chosen=Candidate(choice.name, name, status="chosen"),
+        score=choice.score,
+        baselines=choice.baselines or {},
+        gain=choice.gain,
+        gain_of=choice.gain_of,
+        candidates=candidates,
+        chose_by=choice.chose_by,
+        decisions=decisions,
+        seconds=time.perf_counter() - started,
+        seed=seed,
+        contents=contents,
+        skipped=(*ours.skipped, *theirs.skipped),
+    )

@@ -1,0 +1,261 @@
+"""From a plan of adapters to the one that is handed back, with what was measured of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import clone
+
+from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score
+from headstart.evaluate.shift import Shift
+from headstart.select.adapting import AdaptChoice, choose_adapter
+from headstart.select.adapting_labels import (
+    FEWEST,
+    Comparison,
+    compare_on_labels,
+    cross_predictions,
+)
+from headstart.select.domain_plan import SOURCE_ONLY, TARGET_ONLY, DomainPlan
+from headstart.strategies.adaptation import ADAPTERS, make
+
+METRIC, CIRCULAR = "accuracy", "balanced_accuracy"
+BY_CIRCLE = "going to the target and back (circular validation): it needs no label of the target"
+BY_NOBODY = "nothing: no adapter was compared"
+
+
+@dataclass(frozen=True, eq=False)
+class DomainChoice:
+    """Which adapter is handed back, and what was measured.
+
+    Parameters
+    ----------
+    name : str
+    adapter : fitted adapter
+        Fitted to everything there is.
+    decisions : tuple of Decision
+    candidates : tuple of Candidate
+        With the scores that chose.
+    chose_by : str
+        What those scores are.
+    metric : str
+        Of those scores.
+    judged_by : str
+        What judged on the target, in words; or why nothing did.
+    score : Score or None
+        Of what is handed back, on labels of the target.
+    baselines : mapping of name to Score
+    gain : Gain or None
+        Of ``gain_of`` over not adapting.
+    gain_of : str
+        The best adapter: what is handed back, unless that is the baseline.
+    """
+
+    name: str
+    adapter: Any
+    decisions: tuple[Decision, ...]
+    candidates: tuple[Candidate, ...]
+    chose_by: str
+    metric: str
+    judged_by: str
+    score: Score | None = None
+    baselines: Mapping[str, Score] | None = None
+    gain: Gain | None = None
+    gain_of: str = ""
+
+
+def choose_domain(
+    plan: DomainPlan,
+    X: FloatArray,
+    y: AnyArray,
+    X_target: FloatArray,
+    y_target: AnyArray,
+    *,
+    shift: Shift | None,
+    domain: AnyArray | None = None,
+    seed: int = 0,
+) -> DomainChoice:
+    """Choose among the adapters of a plan, and fit the chosen one to everything there is.
+
+    Parameters
+    ----------
+    plan : DomainPlan
+    X, y : the source
+    X_target : array of shape (m, e)
+    y_target : array of m objects
+        A label, or None.
+    shift : Shift or None
+        None where the features are different ones.
+    domain : array of shape (n,), optional
+        The source domain of each row.
+    seed : int
+    """
+    if not plan.alike or shift is None:
+        return _different(plan, X, y, X_target, y_target, seed)
+    choice = _chosen(plan, X, y, X_target, y_target, shift, domain, seed)
+    name, decisions = choice.name, choice.decisions
+    if not plan.guarded:
+        name = next(one for one in plan.candidates if one != SOURCE_ONLY)
+        decisions = tuple(_advice(one) for one in decisions)
+    adapter = clone(plan.candidates[name])
+    adapter.fit(X, y, X_target, y_target, domain=domain)
+    scores = {one: _circular(found) for one, found in choice.scores.items()}
+    by = BY_CIRCLE if scores else BY_NOBODY
+    metric = CIRCULAR
+    if choice.comparison is not None:
+        scores = {one.name: one.score for one in choice.comparison.candidates}
+        metric, by = METRIC, _by_labels(choice.comparison)
+    whole = DomainChoice(
+        name, adapter, decisions, _candidates(plan, name, scores), by, metric, _unjudged(y_target)
+    )
+    return _judged(whole, choice.comparison, SOURCE_ONLY)
+
+
+def _chosen(
+    plan: DomainPlan,
+    X: FloatArray,
+    y: AnyArray,
+    X_target: FloatArray,
+    y_target: AnyArray,
+    shift: Shift,
+    domain: AnyArray | None,
+    seed: int,
+) -> AdaptChoice:
+    makers = {name: partial(clone, one) for name, one in plan.candidates.items()}
+    if domain is not None:
+        codes = np.unique(domain, return_inverse=True)[1]
+        X = np.column_stack([X, codes])
+        X_target = np.column_stack([X_target, np.zeros(len(X_target))])
+        makers = {name: partial(_ByColumn, make_one) for name, make_one in makers.items()}
+    free = {name: one for name, one in makers.items() if not ADAPTERS[name].needs_labels}
+    bound = {name: one for name, one in makers.items() if ADAPTERS[name].needs_labels}
+    return choose_adapter(
+        free, X, y, X_target, list(y_target), with_labels=bound, seed=seed, shift=shift
+    )
+
+
+class _ByColumn:
+    """An adapter whose source domains stand in the last column of X."""
+
+    def __init__(self, make_one: Callable[[], Any]) -> None:
+        self._model = make_one()
+
+    def fit(self, X: Any, y: Any, X_target: Any = None, y_target: Any = None) -> Self:
+        rows = None if X_target is None else X_target[:, :-1]
+        self._model.fit(X[:, :-1], y, rows, y_target, domain=X[:, -1])
+        return self
+
+    def predict(self, X: Any) -> AnyArray:
+        return self._model.predict(X[:, :-1])
+
+
+class _Alone:
+    """The target's labels alone, for a target with other features than the source."""
+
+    def fit(self, X: Any, y: Any, X_target: Any, y_target: Any) -> Self:
+        at = [place for place, label in enumerate(y_target) if label is not None]
+        known = [y_target[place] for place in at]
+        self._model = make(SOURCE_ONLY).fit(X_target[at], known)
+        return self
+
+    def predict(self, X: Any) -> AnyArray:
+        return self._model.predict(X)
+
+
+def _different(
+    plan: DomainPlan,
+    X: FloatArray,
+    y: AnyArray,
+    X_target: FloatArray,
+    y_target: AnyArray,
+    seed: int,
+) -> DomainChoice:
+    """Choose where the features are different ones: by the target's labels, against those alone."""
+    known = np.flatnonzero([label is not None for label in y_target])
+    names = list(plan.candidates)
+    name, compared, decisions = names[0], None, list(plan.decisions)
+    if len(known) >= FEWEST:
+        makers: dict[str, Callable[[], Any]] = {
+            one: partial(clone, adapter) for one, adapter in plan.candidates.items()
+        }
+        makers[TARGET_ONLY] = _Alone
+        said = cross_predictions(makers, X, y, X_target, list(y_target), known, seed=seed)
+        if TARGET_ONLY in said and len(said) > 1:
+            truth = [y_target[place] for place in known]
+            compared = compare_on_labels(said, truth, baseline=TARGET_ONLY, seed=seed)
+            name = next(one.name for one in compared.candidates if one.name != TARGET_ONLY)
+    adapter = clone(plan.candidates[name]).fit(X, y, X_target, list(y_target))
+    scores = {} if compared is None else {one.name: one.score for one in compared.candidates}
+    why = f"{len(known)} labels of the target" if compared else "too few labels to compare by"
+    decisions.append(Decision(f"{name}, guarded by the target's labels", why, "--strategy NAME"))
+    whole = DomainChoice(
+        name,
+        adapter,
+        tuple(decisions),
+        _candidates(plan, name, scores),
+        BY_NOBODY if compared is None else _by_labels(compared),
+        METRIC,
+        _unjudged(y_target),
+    )
+    return _judged(whole, compared, TARGET_ONLY)
+
+
+def _judged(choice: DomainChoice, compared: Comparison | None, baseline: str) -> DomainChoice:
+    """Return the choice with what labels of the target say of it."""
+    if compared is None:
+        return choice
+    of = {one.name: one for one in compared.candidates}
+    first = next(one.name for one in compared.candidates if one.name != baseline)
+    best = choice.name if choice.name != baseline and choice.name in of else first
+    own = of.get(choice.name)
+    corrected = choice.name == compared.best and choice.name != baseline
+    return replace(
+        choice,
+        judged_by=_by_labels(compared),
+        score=compared.corrected if corrected else (own.score if own else None),
+        baselines={
+            name: one.score
+            for name, one in of.items()
+            if name == baseline or (name in ADAPTERS and ADAPTERS[name].family == "baseline")
+        },
+        gain=compared.gain if best == first else of[best].gain,
+        gain_of=best,
+    )
+
+
+def _by_labels(compared: Comparison) -> str:
+    return f"{compared.n:,} labelled items of the target, each predicted without its label"
+
+
+def _unjudged(y_target: AnyArray) -> str:
+    n = sum(label is not None for label in y_target)
+    return f"{n} labels of the target are too few to judge" if n else "the target has no label"
+
+
+def _advice(decision: Decision) -> Decision:
+    return replace(decision, what=f"the guard would say: {decision.what}", override="")
+
+
+def _circular(found: Any) -> Score:
+    return Score(CIRCULAR, found.estimate, np.nan, np.nan, len(found.rows))
+
+
+def _candidates(
+    plan: DomainPlan, chosen: str, scores: Mapping[str, Score]
+) -> tuple[Candidate, ...]:
+    """Return what took part, the best first."""
+    every = [
+        Candidate(
+            name,
+            score=scores.get(name),
+            status="chosen" if name == chosen else "lost",
+            reason="" if name in scores else "not compared",
+        )
+        for name in dict.fromkeys([*plan.candidates, *scores])
+    ]
+    return tuple(
+        sorted(every, key=lambda one: -np.inf if one.score is None else -one.score.estimate)
+    )

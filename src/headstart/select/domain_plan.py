@@ -1,0 +1,162 @@
+"""Which adapters take part in a transfer between two domains, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from headstart.core.errors import OptionError, UnknownNameError
+from headstart.core.types import Decision
+from headstart.strategies import adaptation, heterogeneous
+from headstart.strategies.adaptation import ADAPTERS
+from headstart.strategies.heterogeneous import HETEROGENEOUS
+
+SOURCE_ONLY, TARGET_ONLY = "source-only", "target-only"
+_PACKAGES = {"POT": "ot"}  # what is imported, where it is called otherwise
+_EXTRAS = {"POT": "ot"}
+
+
+@dataclass(frozen=True, eq=False)
+class DomainPlan:
+    """The adapters that take part.
+
+    Parameters
+    ----------
+    candidates : mapping of name to unfitted adapter
+    guarded : bool
+        Whether the guard decides; else what was named is handed back.
+    alike : bool
+        Whether both domains have the same features.
+    decisions : tuple of Decision
+    """
+
+    candidates: Mapping[str, Any]
+    guarded: bool
+    alike: bool
+    decisions: tuple[Decision, ...] = ()
+
+
+def plan_domains(
+    strategy: str | Sequence[str] | None,
+    *,
+    n_labels: int,
+    several: bool,
+    alike: bool,
+    seed: int = 0,
+) -> DomainPlan:
+    """Return the adapters that take part.
+
+    Parameters
+    ----------
+    strategy : str or sequence of str, optional
+        What the user named.
+    n_labels : int
+        Items of the target that have a label.
+    several : bool
+        Whether the source consists of several domains.
+    alike : bool
+        Whether both domains have the same features.
+    seed : int
+
+    Raises
+    ------
+    UnknownNameError
+        A name that does not exist.
+    OptionError
+        What was named needs what there is not: labels, several domains, a package, or the same
+        features.
+    """
+    named = (strategy,) if isinstance(strategy, str) else tuple(dict.fromkeys(strategy or ()))
+    if not alike:
+        return _different(named, n_labels, seed)
+    for name in named:
+        if name not in ADAPTERS:
+            raise UnknownNameError("strategy", name, ADAPTERS)
+        lacking = _lacking(name, n_labels, several)
+        if lacking:
+            raise OptionError(f"{name} needs {lacking}", where="--strategy")
+    usual = [name for name, spec in ADAPTERS.items() if spec.raced]
+    decisions = []
+    if not named:
+        named = tuple(name for name in usual if not _lacking(name, n_labels, several))
+        if not n_labels:
+            decisions.append(
+                Decision(
+                    "adapters that learn from target labels take no part",
+                    "the target has none",
+                    "--target-labels FILE",
+                )
+            )
+    guarded = SOURCE_ONLY in named or len(named) > 1
+    if SOURCE_ONLY not in named:
+        named = (SOURCE_ONLY, *named)
+    made = {name: adaptation.make(name, random_state=seed) for name in named}
+    return DomainPlan(made, guarded, True, (*decisions, *_freely(guarded, named)))
+
+
+def check_adapters(strategy: str | Sequence[str] | None) -> None:
+    """Refuse names that no adapter has, before any work is done.
+
+    Raises
+    ------
+    UnknownNameError
+    """
+    for name in (strategy,) if isinstance(strategy, str) else strategy or ():
+        if name not in ADAPTERS and name not in HETEROGENEOUS:
+            raise UnknownNameError("strategy", name, [*ADAPTERS, *HETEROGENEOUS])
+
+
+def _freely(guarded: bool, named: Sequence[str]) -> list[Decision]:
+    if guarded:
+        return []
+    return [
+        Decision(
+            f"{named[-1]} will be handed back",
+            "named with --strategy, so the guard only advises",
+            "add --strategy source-only, or name none, and the guard decides",
+        )
+    ]
+
+
+def _lacking(name: str, n_labels: int, several: bool) -> str:
+    """Return what an adapter needs and has not; empty if it can take part."""
+    spec = ADAPTERS[name]
+    if spec.needs_labels and not n_labels:
+        return "labels of some target items: --target-labels FILE"
+    if spec.several and not several:
+        return "several source domains: --domain COL"
+    if spec.requires and find_spec(_PACKAGES.get(spec.requires, spec.requires)) is None:
+        return f"{spec.requires}: pip install 'headstart[{_EXTRAS[spec.requires]}]'"
+    return ""
+
+
+def _different(named: Sequence[str], n_labels: int, seed: int) -> DomainPlan:
+    """Return what takes part where the domains have no feature in common."""
+    for name in named:
+        if name not in HETEROGENEOUS:
+            raise UnknownNameError("strategy", name, HETEROGENEOUS)
+        if HETEROGENEOUS[name].needs == "pairs":
+            raise OptionError(
+                f"{name} needs rows that are known in both domains",
+                where="--strategy",
+                hint="in Python: headstart.strategies.heterogeneous, fit(..., pairs=...)",
+            )
+        if HETEROGENEOUS[name].needs == "labels" and not n_labels:
+            raise OptionError(
+                f"{name} needs labels of some target items",
+                where="--strategy",
+                hint="--target-labels FILE",
+            )
+    if not named:
+        if not n_labels:
+            raise OptionError(
+                "the tables have no column in common, and the target has no label",
+                where="TARGET_DATA",
+                hint="label some rows (--target-labels FILE), or name columns alike; "
+                "--strategy gromov-wasserstein tries without either, and often fails",
+            )
+        named = [name for name, spec in HETEROGENEOUS.items() if spec.needs == "labels"]
+    made = {name: heterogeneous.make(name, random_state=seed) for name in named}
+    return DomainPlan(made, len(named) > 1, False)
