@@ -12,6 +12,8 @@ from headstart.cli.app import build
 from headstart.cli.verbs import VERBS
 from headstart.evaluate import METRICS
 from headstart.strategies import STRATEGIES, StrategySpec
+from headstart.strategies.adaptation import ADAPTERS, AdapterSpec
+from headstart.strategies.source_free import SOURCE_FREE
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 MODALITIES = ("image", "text", "table")  # audio comes with a later version
@@ -46,7 +48,24 @@ def row(spec: StrategySpec) -> str:
 
 def test_the_table_of_strategies_is_what_the_code_says():
     shown = [line for line in page("strategies.md").splitlines() if line.startswith("| `")]
-    assert shown == [row(spec) for spec in STRATEGIES.values()]
+    assert shown == [row(spec) for spec in STRATEGIES.values() if spec.classes]
+
+
+def adapter_row(spec: AdapterSpec) -> str:
+    """Return the row that the table of domain-adaptation.md must have for an adapter."""
+    needs = [
+        "labels of the target" * spec.needs_labels,
+        "several source domains" * spec.several,
+        "`headstart[ot]`" * bool(spec.requires),
+    ]
+    said = ", ".join(filter(None, needs))
+    return f"| `{spec.name}` | {spec.summary}{f' (needs {said})' * bool(said)} | {spec.assumes} |"
+
+
+def test_the_tables_of_adapters_are_what_the_code_says():
+    shown = [line for line in page("domain-adaptation.md").splitlines() if line.startswith("| `")]
+    ways = [f"| `{one.name}` | {one.summary} | {one.assumes} |" for one in SOURCE_FREE.values()]
+    assert shown == [*map(adapter_row, ADAPTERS.values()), *ways]
 
 
 @pytest.mark.parametrize("verb", VERBS)
