@@ -183,10 +183,10 @@ KINDS = (
 
 def drums(folder: Path) -> tuple[Any, Any, Any]:
     """Return statistics of the spectrum of drum hits, what they are, and of which kit."""
-    import soundfile
-
     path = folder / "drums.npz"
     if not path.exists():
+        import soundfile
+
         root = folder / "drums"
         if not root.exists():
             deb = next(folder.glob(f"{DEB}_*.deb"))
@@ -242,7 +242,7 @@ def pairs(folder: Path) -> dict[str, Callable[[], Pair]]:
         "emoji google -> twitter, lite0": turned("emoji", emoji, False),
         "emoji twitter -> google, lite0": turned("emoji", emoji, True),
     }
-    for kit in ("ForzeeStereo", "rumpf_kit_z01_h2", "Millo_MultiLayered2"):
+    for kit in ("ForzeeStereo", "The Black Pearl 1.0"):
         found[f"drums, others -> {kit}"] = _of_kit(folder, kit)
     return found
 

@@ -81,6 +81,20 @@ def test_collapsed_pseudo_labels_are_a_failure():
     assert broken.estimate == 0.0
 
 
+def test_what_is_compared_with_only_loses_the_rows_of_a_class_that_is_missing():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 150)
+    X = rng.normal(size=(150, 2)) + np.array([[0, 0], [4, 0], [0, 4]])[y]
+    target = X[y < 2]
+    strict = circular_score(SourceOnly, X, y, target)
+    assert strict.estimate == 0.0
+    assert 'is "2"' in strict.failed
+    plain = circular_score(SourceOnly, X, y, target, strict=False)
+    assert plain.failed == ""
+    assert plain.estimate == pytest.approx(2 / 3, abs=0.05)
+    assert circular_score(Constant, X, y, target, strict=False).estimate == 0.0
+
+
 def test_a_class_may_be_missing_where_hardly_a_row_was_to_be_expected():
     labels = np.array(["a"] * 60 + ["b"] * 38 + ["c"] * 2)
     assert collapse(np.array(["a", "b"] * 50), labels) == ""

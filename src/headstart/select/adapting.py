@@ -172,7 +172,7 @@ def _without_labels(
     if shift.verdict == "none":
         return stays("no test finds a shift between source and target")
     scores = {
-        name: circular_score(make, X, y, target, seed=seed, cap=cap)
+        name: circular_score(make, X, y, target, seed=seed, cap=cap, strict=name != SOURCE_ONLY)
         for name, make in candidates.items()
     }
     plain = scores[SOURCE_ONLY]

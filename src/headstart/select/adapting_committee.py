@@ -4,6 +4,11 @@ Scores of networks adapted without labels say little (arXiv 2407.11676: entropy 
 worse than chance), and going back and forth with each costs too much. What can be seen is where
 several of them move a row of the target away from what the source alone says: errors of methods
 with different assumptions scatter over the other classes, corrections meet in one.
+
+It is weak evidence: methods that share an assumption agree in their errors, too. On seven real
+pairs of domains with shallow members (``benchmarks/results/adaptation.md``) agreement did not tell
+where the committee gained from where it harmed. So its members should assume different things, and it
+is no substitute for circular validation or for labels.
 """
 
 from __future__ import annotations
