@@ -177,6 +177,14 @@ def report() -> str:
                 f"{int((gains < 0).sum())} of {len(own)} | {gains.min():+.1f} | "
                 f"{sum(row['stepped_back'] for row in own)} of {len(own)} |"
             )
+    text += [
+        "",
+        "None should run by default without a label of the target: each lost in every run of some",
+        "shift or in most, and none can tell that shift from the one it is made for. What helps most",
+        "where features moved (shot, t3a) costs most where only frequencies changed, and the other",
+        "way round (prior-em). Batch norm with the target's statistics suits a model that was tuned",
+        "with its own domain's statistics, and wrecks a head on a frozen source.",
+    ]
     return "\n".join(text) + "\n"
 
 

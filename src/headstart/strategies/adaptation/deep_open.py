@@ -26,7 +26,8 @@ class OSBP(DeepAdapter):
     share : float, 0 to 1
         The probability of unknown that the classifier is held at: the border to the known.
     unknown : label, optional
-        By default "unknown" where labels are text, -1 where they are numbers.
+        By default "unknown" where labels are text; where they are numbers -1, or if that is a
+        class one less than the least.
 
     Raises
     ------
@@ -71,13 +72,14 @@ class OSBP(DeepAdapter):
     def _adapt(self, domains: Domains) -> Any:
         if not 0.0 < self.share < 1.0:
             raise OptionError("not between 0 and 1", where="share", got=self.share)
-        classes = with_unknown(self.classes_, self.unknown)
-        form = super()._adapt(domains)
         if np.array_equal(domains.X, domains.target):
+            form = super()._adapt(domains)
             self._decide(Decision("no class is unknown", "the source is its own target"))
             return LayersForm(
                 [form.weights[0], form.weights[1][:, :-1]], [form.biases[0], form.biases[1][:-1]]
             )
+        classes = with_unknown(self.classes_, self.unknown)
+        form = super()._adapt(domains)
         self.classes_ = classes
         return form
 
@@ -96,7 +98,9 @@ def with_unknown(classes: AnyArray, unknown: Any) -> AnyArray:
     [0, 1, -1]
     """
     numbers = classes.dtype.kind in "iuf"
-    label = (-1 if numbers else "unknown") if unknown is None else unknown
+    label: Any = "unknown" if unknown is None else unknown
+    if numbers and unknown is None:
+        label = -1 if -1 not in classes else int(classes.min()) - 1
     if label in classes.tolist():
         raise OptionError(
             "the label of what is unknown is a class of the source",
