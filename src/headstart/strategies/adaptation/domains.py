@@ -45,6 +45,11 @@ class Domains:
         """Places of the target rows that have a label."""
         return np.flatnonzero(self.target_codes != UNLABELLED)
 
+    @property
+    def same(self) -> bool:
+        """Whether the target is the source itself: nothing can have shifted."""
+        return np.array_equal(self.X, self.target)
+
 
 @dataclass(frozen=True, eq=False)
 class Scale:

@@ -55,6 +55,8 @@ def not_label_shift(
     scores: HeldOut | None, domains: Domains, level: float, random_state: int | None
 ) -> str:
     """Say why the frequencies of the classes are no explanation of the target; "" if they are."""
+    if domains.same:
+        return "the target is the source"
     if scores is None:
         fewest = min(len(domains.X), len(domains.target))
         return f"too few rows to tell ({fewest} in a domain)"
@@ -82,7 +84,7 @@ def check_level(level: float) -> None:
 
 
 def _scores(domains: Domains, fit: Any, random_state: int | None) -> HeldOut | None:
-    if min(len(domains.X), len(domains.target)) < FEWEST:
+    if domains.same or min(len(domains.X), len(domains.target)) < FEWEST:
         return None
     found = held_out(domains.X, domains.codes, domains.target, fit, random_state)
     return found if len(found.source) >= FEWEST else None

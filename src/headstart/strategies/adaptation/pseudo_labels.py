@@ -111,6 +111,8 @@ class PseudoLabels(Adapter):
         )
         first: Any = self._fit(rows, codes, k, None)
         form = first
+        if domains.same:
+            return self._handed_back(first, "the target is the source")
         if len(free) < FEWEST or len(domains.X) < FEWEST:
             return self._handed_back(first, f"{len(free)} target rows have no label")
         target = domains.target[free]

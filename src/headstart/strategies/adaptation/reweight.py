@@ -40,6 +40,9 @@ class _Weighted(MappingAdapter):
         n, m = len(domains.X), len(domains.target)
         self.weights_: FloatArray = np.ones(n)
         self.ess_ = float(n)
+        if domains.same:
+            self._say("all rows weigh the same", "the target is the source")
+            return Mapped(domains.X)
         if min(n, m) < FEWEST:
             self._say("all rows weigh the same", f"a domain has {min(n, m)} rows, under {FEWEST}")
             return Mapped(domains.X)

@@ -42,6 +42,8 @@ class _Planned(MappingAdapter):
         if not self.max_rows >= 2:
             raise OptionError("must be 2 or more", where="max_rows", got=self.max_rows)
         n, m = len(domains.X), len(domains.target)
+        if domains.same:
+            return self._as_it_is(domains, "the target is the source")
         if min(n, m) < FEWEST:
             return self._as_it_is(domains, f"a domain has {min(n, m)} rows, under {FEWEST}")
         rng = np.random.default_rng(self.random_state)
