@@ -116,7 +116,7 @@ def report() -> str:
         "",
         "`python benchmarks/adaptation_deep.py --mnist mnist_5k.csv.gz`; one thread, 1,000 images",
         "of each domain a run, up to 3 seeds, no label of the target. The gain is over the same",
-        "learner without adaptation, in points, with a 95 % bootstrap interval over the runs of both ways;",
+        "learner without adaptation, in points, with a 95 % bootstrap interval over all runs;",
         "harmed: runs that lost. Stepped back: runs in which the method's own guard undid it.",
         "Seconds are wall seconds on a machine with other work. The Conv-4 sees all pixels and",
         "learns from random weights. MCC's rate, DeepJDOT's distance and `own_scale` were chosen",
