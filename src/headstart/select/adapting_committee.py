@@ -7,8 +7,8 @@ with different assumptions scatter over the other classes, corrections meet in o
 
 It is weak evidence: methods that share an assumption agree in their errors, too. On seven real
 pairs of domains with shallow members (``benchmarks/results/adaptation.md``) agreement did not tell
-where the committee gained from where it harmed. So its members should assume different things, and it
-is no substitute for circular validation or for labels.
+where the committee gained from where it harmed. So its members should assume different things, and
+it is no substitute for circular validation or for labels.
 """
 
 from __future__ import annotations
