@@ -172,7 +172,7 @@ class LabelShiftEM(Adapter):
         known = np.bincount(domains.target_codes[domains.known], minlength=k).astype(np.float64)
         chances = calibration(found.target[domains.target_codes == UNLABELLED])
         prior = em_prior(chances, before, known=known)
-        p = likelihood_p(chances, before, prior, known)
+        p = likelihood_p(chances, before, prior, known, len(found.source))
         if not p < (self.level or LEVEL):
             return self._as_it_is(form, f"the classes are as frequent as before (p = {p:.3f})")
         self.source_prior_, self.target_prior_ = before / before.sum(), prior

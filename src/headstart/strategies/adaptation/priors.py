@@ -189,13 +189,22 @@ def em_prior(
 
 
 def likelihood_p(
-    probabilities: FloatArray, source_prior: FloatArray, prior: FloatArray, known: FloatArray
+    probabilities: FloatArray,
+    source_prior: FloatArray,
+    prior: FloatArray,
+    known: FloatArray,
+    n_source: float = np.inf,
 ) -> float:
-    """Return the p-value of "the class frequencies are those of the source", by likelihood."""
+    """Return the p-value of "the class frequencies are those of the source", by likelihood.
+
+    The frequencies of the source are known from ``n_source`` rows only, so that chance moves both
+    sides: the ratio is divided by ``1 + m / n_source``.
+    """
     ratios = probabilities / source_prior
     start = source_prior / source_prior.sum()
     rise = log_likelihood(ratios, prior, known) - log_likelihood(ratios, start, known)
-    return float(chi2.sf(2.0 * max(rise, 0.0), len(prior) - 1))
+    both = 1.0 + (len(ratios) + float(known.sum())) / n_source
+    return float(chi2.sf(2.0 * max(rise, 0.0) / both, len(prior) - 1))
 
 
 def on_simplex(gram: FloatArray, cross: FloatArray) -> FloatArray:
