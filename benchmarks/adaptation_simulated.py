@@ -3,7 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/adaptation_simulated.py --seeds 30 --rows 300
 
 Writes `benchmarks/results/adaptation_simulated.jsonl`, one line a method and shift, and
-`adaptation_simulated.md`. Adapters run as they are, without a guard that chooses among them.
+`adaptation_simulated.md`. Adapters run as they are, without a guard that chooses among them;
+`guarded` is what `headstart transfer` does by itself, without a label of the target. The last shift is
+that of the subspace with the source's labels shuffled: there is nothing to transfer.
 `--only NAME ...` measures some again and leaves the lines of the others as they are.
 """
 
@@ -12,11 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
 
 from common import RESULTS, machine
+from headstart import evaluate, select
 from headstart.strategies.adaptation import ADAPTERS, make
 from simulated_shifts import SHIFTS, several
 
@@ -28,8 +32,22 @@ FAMILIES = (
     "self-training",
     "several sources",
 )
-METHODS = [name for name, spec in ADAPTERS.items() if spec.family in FAMILIES]
+GUARDED = "guarded"
+METHODS = [GUARDED] + [name for name, spec in ADAPTERS.items() if spec.family in FAMILIES]
 HARM = 0.01
+SHUFFLED = "shuffled labels"
+
+
+def guarded(
+    Xs: np.ndarray, ys: np.ndarray, Xt: np.ndarray, domain: np.ndarray | None, seed: int
+) -> Any:
+    """Return the adapter that `headstart transfer` hands back, fitted."""
+    plan = select.plan_domains(None, n_labels=0, several=domain is not None, alike=True, seed=seed)
+    shift = evaluate.measure_shift(Xs, ys, Xt, seed=seed)
+    none = np.full(len(Xt), None, dtype=object)
+    return select.choose_domain(
+        plan, Xs, ys, Xt, none, shift=shift, domain=domain, seed=seed
+    ).adapter
 
 
 def runs(
@@ -43,15 +61,22 @@ def runs(
         if shift == "several":
             Xs, ys, Xt, yt, domain = several(rows, seed)
         else:
-            Xs, ys, Xt, yt = SHIFTS[shift](rows, seed)
+            Xs, ys, Xt, yt = SHIFTS["subspace" if shift == SHUFFLED else shift](rows, seed)
+        if shift == SHUFFLED:
+            ys = np.random.default_rng(seed).permutation(ys)
         base = make("source-only").fit(Xs, ys, Xt)
         before = base.score(Xt, yt)
         found["source-only"]["accuracy"].append(before)
         for name in methods:
-            if ADAPTERS[name].several and domain is None:
+            if name != GUARDED and (
+                shift == SHUFFLED or (ADAPTERS[name].several and domain is None)
+            ):
                 continue
             start = time.perf_counter()
-            model = make(name).fit(Xs, ys, Xt, domain=domain)
+            if name == GUARDED:
+                model = guarded(Xs, ys, Xt, domain, seed)
+            else:
+                model = make(name).fit(Xs, ys, Xt, domain=domain)
             found[name]["seconds"].append(time.perf_counter() - start)
             found[name]["gain"].append(model.score(Xt, yt) - before)
             same = np.allclose(model.predict_proba(Xt), base.predict_proba(Xt), atol=1e-9)
@@ -85,7 +110,8 @@ def table(lines: list[dict[str, object]], rows: int, seeds: int) -> str:
         f"{seeds} seeds, {rows} rows a domain, one thread. Gain: accuracy in the target less that "
         "of source-only, in points, mean [95 % interval over seeds]. Harm: share of runs more than "
         "1 point below source-only. Handed back: share of runs in which the adapter's own guard "
-        "left the model of the source as it was. No guard chooses among adapters here.",
+        "left the model of the source as it was. `guarded` is what `headstart transfer` does by "
+        "itself without a label of the target; no guard chooses among the others.",
         "",
         f"Made by `python benchmarks/adaptation_simulated.py --seeds {seeds} --rows {rows}`.",
     ]
@@ -118,7 +144,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=METHODS, default=METHODS)
     options = parser.parse_args()
     lines: list[dict[str, object]] = []
-    for shift in (*SHIFTS, "several"):
+    for shift in (*SHIFTS, "several", SHUFFLED):
         found = runs(shift, options.rows, options.seeds, options.only)
         before = float(np.mean(found.pop("source-only")["accuracy"]))
         lines += [line(shift, name, got, before) for name, got in found.items() if got["gain"]]
@@ -126,7 +152,7 @@ def main() -> None:
     if options.only != METHODS:
         kept = (RESULTS / "adaptation_simulated.jsonl").read_text().splitlines()[1:]
         lines += [e for e in map(json.loads, kept) if e["method"] not in options.only]
-        shifts = [*SHIFTS, "several"]
+        shifts = [*SHIFTS, "several", SHUFFLED]
         lines.sort(key=lambda e: (shifts.index(e["shift"]), METHODS.index(e["method"])))
     RESULTS.mkdir(exist_ok=True)
     head = {"machine": machine(), "seeds": options.seeds, "rows": options.rows}

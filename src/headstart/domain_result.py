@@ -52,6 +52,8 @@ class DomainResult:
         Of the best adapter over the same learner without adaptation, paired on the same rows.
     gain_of : str
         Which adapter that is: what is handed back, unless that does not adapt.
+    over_alone : Gain or None
+        Of what is handed back over the target's labels alone: not to transfer at all.
     candidates : tuple of Candidate
         What took part, with the scores that chose.
     chose_by : str
@@ -74,6 +76,7 @@ class DomainResult:
     baselines: Mapping[str, Score]
     gain: Gain | None
     gain_of: str
+    over_alone: Gain | None
     candidates: tuple[Candidate, ...]
     chose_by: str
     decisions: tuple[Decision, ...]
@@ -144,7 +147,15 @@ class DomainResult:
     def sentences(self) -> tuple[str, ...]:
         """Return what matters: the shift, what adapting is worth, and what you get."""
         found = [] if self.shift is None else [self.shift.sentences()[0]]
-        return (*found, self._worth(), f"You get {self.chosen.name}.")
+        return (*found, self._worth(), *self._alone(), f"You get {self.chosen.name}.")
+
+    def _alone(self) -> tuple[str, ...]:
+        """Return what the source is worth beside the target's own labels."""
+        g = self.over_alone
+        if g is None or (self.gain is not None and self.gain.baseline == "target-only"):
+            return ()
+        said = worth(g, self.chosen.strategy, "the target's own labels", "the same items")
+        return (said,)
 
     def _worth(self) -> str:
         if self.gain is None:
@@ -174,6 +185,7 @@ class DomainResult:
             "score": None if self.score is None else asdict(self.score),
             "baselines": {name: asdict(score) for name, score in self.baselines.items()},
             "gain": None if self.gain is None else {**asdict(self.gain), "of": self.gain_of},
+            "gain_over_target_only": None if self.over_alone is None else asdict(self.over_alone),
             "chose_by": self.chose_by,
             "candidates": [_candidate(one) for one in self.candidates],
             "decisions": [str(decision) for decision in self.decisions],

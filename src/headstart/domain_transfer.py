@@ -205,6 +205,7 @@ def _result(
         baselines=choice.baselines or {},
         gain=choice.gain,
         gain_of=choice.gain_of,
+        over_alone=choice.over_alone,
         candidates=candidates,
         chose_by=choice.chose_by,
         decisions=decisions,

@@ -4,7 +4,8 @@ Adapting without target labels harms more often than it helps, so the source-onl
 handed back unless all of these hold:
 
 1. held-out rows of the source show that there is something to transfer (shuffled labels do not);
-2. a shift is there at all (``evaluate.shift``);
+2. a shift is there at all (``evaluate.shift``); where other class shares explain all of it, the
+   shares alone are corrected, which has a test of its own;
 3. going to the target and back (``select.circular``) the adapter keeps more of the source's labels
    than the same learner without adaptation, by more than a margin and beyond chance;
 4. what it says of the target has not collapsed.
@@ -35,6 +36,7 @@ from headstart.select.adapting_labels import (
 from headstart.select.circular import CAP, CircularScore, capped, circular_score, collapse, split
 
 MARGIN = 0.05
+LABEL_SHIFT = "label-shift-em"
 MOST_SOURCE = 4000
 """Rows of the source that the comparison by labels learns from."""
 Make = Callable[[], Any]
@@ -171,6 +173,11 @@ def _without_labels(
         )
     if shift.verdict == "none":
         return stays("no test finds a shift between source and target")
+    if shift.verdict == "label" and LABEL_SHIFT in candidates:
+        why = "other class shares explain all of the shift"
+        decision = Decision(f"adapt by {LABEL_SHIFT}", why, "--strategy source-only does not adapt")
+        return AdaptChoice(LABEL_SHIFT, (decision,), {}, None, shift)
+    candidates = {name: make for name, make in candidates.items() if name != LABEL_SHIFT}
     scores = {
         name: circular_score(make, X, y, target, seed=seed, cap=cap, strict=name != SOURCE_ONLY)
         for name, make in candidates.items()

@@ -8,7 +8,7 @@ bootstrap bias-corrected cross-validation (``select.corrected``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,9 @@ class Comparison:
         Labelled rows.
     labels_to_settle : int or None
         How many labels would settle whether ``best`` is better than source-only.
+    truth : array of n labels
+    said : mapping of name to array of n labels
+        What each candidate says of the labelled rows.
     """
 
     best: str
@@ -87,6 +90,20 @@ class Comparison:
     gain: Gain
     n: int
     labels_to_settle: int | None
+    truth: AnyArray = field(repr=False, compare=False)
+    said: Mapping[str, AnyArray] = field(repr=False, compare=False)
+
+    def over(self, name: str, other: str, *, seed: int = 0) -> Gain:
+        """Return the gain of one candidate over another, paired on the labelled rows.
+
+        Raises
+        ------
+        UnknownNameError
+            One of them did not take part.
+        """
+        metric = self.of(name).score.metric
+        one, two = (Predictions(self.said[self.of(each).name]) for each in (name, other))
+        return gain(metric, self.truth, one, two, seed=seed, name=other)
 
     def of(self, name: str) -> Compared:
         """Return what was measured of a candidate.
@@ -193,6 +210,8 @@ def compare_on_labels(
         honest.gain,
         len(truth),
         labels_to_settle(honest.gain),
+        truth,
+        given,
     )
 
 

@@ -52,6 +52,8 @@ class DomainChoice:
         Of ``gain_of`` over not adapting.
     gain_of : str
         The best adapter: what is handed back, unless that is the baseline.
+    over_alone : Gain or None
+        Of what is handed back over the target's labels alone, which is not to transfer at all.
     """
 
     name: str
@@ -65,6 +67,7 @@ class DomainChoice:
     baselines: Mapping[str, Score] | None = None
     gain: Gain | None = None
     gain_of: str = ""
+    over_alone: Gain | None = None
 
 
 def choose_domain(
@@ -212,8 +215,10 @@ def _judged(choice: DomainChoice, compared: Comparison | None, baseline: str) ->
     best = choice.name if choice.name != baseline and choice.name in of else first
     own = of.get(choice.name)
     corrected = choice.name == compared.best and choice.name != baseline
+    transfers = choice.name != TARGET_ONLY and own is not None and TARGET_ONLY in of
     return replace(
         choice,
+        over_alone=compared.over(choice.name, TARGET_ONLY) if transfers else None,
         judged_by=_by_labels(compared),
         score=compared.corrected if corrected else (own.score if own else None),
         baselines={

@@ -102,6 +102,7 @@ _SPECS: tuple[AdapterSpec, ...] = (
         "Chelba & Acero 2004; Yang et al. 2007",
         "biased:BiasedRegularization",
         needs_labels=True,
+        raced=True,
     ),
     AdapterSpec(
         "feature-augmentation",
@@ -219,6 +220,7 @@ _SPECS: tuple[AdapterSpec, ...] = (
         "classes look alike in both domains, but are differently frequent",
         "Saerens et al. 2002; Alexandari et al., ICML 2020",
         "label_shift:LabelShiftEM",
+        raced=True,
     ),
     AdapterSpec(
         "bbse",
@@ -235,6 +237,7 @@ _SPECS: tuple[AdapterSpec, ...] = (
         "the target is the source, moved and stretched; classes are as frequent",
         "Flamary et al. 2019",
         "align:LinearOT",
+        raced=True,
     ),
     AdapterSpec(
         "coral",
@@ -277,6 +280,7 @@ _SPECS: tuple[AdapterSpec, ...] = (
         "without adaptation most of the target is right",
         "Lee 2013; Zou et al., ECCV 2018",
         "pseudo_labels:PseudoLabels",
+        raced=True,
     ),
     AdapterSpec(
         "per-source-mapping",
