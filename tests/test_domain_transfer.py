@@ -196,6 +196,52 @@ def test_what_it_is_worth_in_words(name: str, verdict: Any, words: str) -> None:
     assert words in said
 
 
+def test_copies_in_the_target_prove_nothing(here: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = rows(14, 3, moved=True)
+    frame["kind"] = rng.permutation(["ill", "well"] * 7)
+    copied = pd.concat([frame] * 4, ignore_index=True)
+    result = transfer_from(here / "source.csv", copied)
+    assert result.gain is not None
+    assert result.gain.n == 14
+    assert result.chosen.strategy != "target-only"
+
+
+def test_a_test_part_of_the_source_is_learnt_from_and_that_is_said(here: Path) -> None:
+    both = {"train": pd.read_csv(here / "source.csv"), "test": rows(40, 9)}
+    result = transfer_from(both, here / "same.csv", label="kind", strategy="source-only")
+    assert result.source.n == 240
+    assert any("test part (40 items) is learnt from" in str(one) for one in result.decisions)
+
+
+def test_an_open_set_adapter_brings_its_own_class(here: Path, tmp_path: Path) -> None:
+    result = transfer_from(here / "source.csv", here / "target.csv", strategy="osbp")
+    saved = hs.load(result.save(tmp_path / "open"))
+    assert saved.classes[:2] == ("ill", "well")
+    truth = pd.read_csv(here / "truth.csv").drop(columns="kind")
+    assert saved.predict_proba(truth).shape == (220, len(saved.classes))
+
+
+def test_what_steps_back_by_itself_is_called_source_only(here: Path) -> None:
+    result = transfer_from(here / "source.csv", here / "same.csv", strategy="label-shift-em")
+    assert result.chosen.strategy == "source-only"
+    assert not result.adapted
+    assert any("stepped back by itself" in str(one) for one in result.decisions)
+
+
+def test_labels_may_come_as_a_series_and_columns_be_numbers(here: Path) -> None:
+    source, target = pd.read_csv(here / "source.csv"), pd.read_csv(here / "truth.csv")
+    source.columns = target.columns = range(7)
+    whole = transfer_from(source, target, label="6", strategy="pooled")
+    assert whole.n_labels == 220
+    series = pd.Series({"1": "ill", "2": "well"})
+    few = transfer_from(
+        here / "source.csv", here / "target.csv", target_labels=series, strategy="pooled"
+    )
+    assert few.n_labels == 2
+    assert "too few to judge" in few.judged_by
+
+
 # ------------------------------------------------------------------ adapt
 
 
@@ -214,6 +260,7 @@ def test_without_labels_the_model_stays_and_what_would_change_is_told(
     assert np.array_equal(result.predict_proba(truth), hs.load(model).predict_proba(truth))
     assert {way.name for way in result.ways} >= {"as it was", "t3a", "shot", "prior-em"}
     assert "Nothing is measured" in str(result)
+    assert result.model.info["extra"] == hs.load(model).info["extra"]
     assert next(way for way in result.ways if way.name == "as it was").changed == 0.0
 
 
@@ -256,6 +303,32 @@ def test_what_has_no_linear_head_is_refused(here: Path, kind: Any, message: str)
     )
     with pytest.raises(OptionError, match=message):
         hs.adapt(bundle.in_memory(contents), here / "target.csv")
+
+
+def test_class_frequencies_need_those_of_the_source(here: Path, model: Path) -> None:
+    named = hs.adapt(model, here / "same.csv", strategy="prior-em")
+    assert not named.adapted
+    assert any("stays as it was" in str(one) for one in named.decisions)
+    silent = hs.load(model)
+    del silent.manifest.result["extra"]["class_counts"]
+    assert "prior-em" not in {way.name for way in hs.adapt(silent, here / "same.csv").ways}
+    with pytest.raises(OptionError, match="how frequent the classes were"):
+        hs.adapt(silent, here / "same.csv", strategy="prior-em")
+
+
+@pytest.mark.parametrize("way", ["tent", "adabn"])
+def test_a_table_has_no_batch_norm(here: Path, model: Path, way: str) -> None:
+    with pytest.raises(OptionError, match="batch norm of a source"):
+        hs.adapt(model, here / "target.csv", strategy=way)
+
+
+def test_labels_that_settle_nothing_leave_the_record_as_it_was(here: Path, model: Path) -> None:
+    frame = rows(60, 12)
+    result = hs.adapt(model, frame)
+    assert not result.adapted
+    assert result.gain is not None
+    assert result.model.info["score"] == hs.load(model).info["score"]
+    assert result.model.info["gain"] == hs.load(model).info["gain"]
 
 
 def test_adapt_on_the_command_line(

@@ -30,6 +30,7 @@ from headstart.core.types import (
     State,
     Task,
 )
+from headstart.evaluate.shift_domain import equal_rows
 from headstart.strategies import STRATEGIES, source_free
 from headstart.strategies.adaptation.forms import LinearForm
 from headstart.strategies.adaptation.tables import FORM, AdaptedTable
@@ -38,6 +39,8 @@ from headstart.strategies.source_free import SOURCE_FREE
 from headstart.strategies.source_free.base import STAYS
 from headstart.strategies.tuned import PREFIX, tuned_backbone
 from headstart.transfer import Log
+
+PRIOR = "prior-em"
 
 
 def adapt(
@@ -118,7 +121,7 @@ def adapt(
 
     # Let each way change a copy of the model.
     X = _rows(before, target.task.items)
-    ways = named or tuple(name for name, spec in SOURCE_FREE.items() if spec.needs == "head")
+    ways = named or _usual(before, log)
     changed = {AS_IT_WAS: _Change(AS_IT_WAS, head.coef_, head.intercept_, head.classes_, {}, None)}
     for name in ways:
         changed[name] = _changed(name, before, head, X, target.task, seed)
@@ -129,6 +132,7 @@ def adapt(
         guessed,
         target.labels,
         stays=AS_IT_WAS,
+        once=_once(X),
         named=named[0] if len(named) == 1 else None,
         refused={name: one.why for name, one in changed.items() if one.why},
         seed=seed,
@@ -141,7 +145,7 @@ def adapt(
         decisions=(*_past(before), *log.decisions),
         extra=_extra(before, said.name, said.judged_by, target.task.n, seed),
     )
-    if said.score is not None:
+    if said.score is not None and said.name != AS_IT_WAS:
         stayed = {AS_IT_WAS: said.scores[AS_IT_WAS]}
         contents = replace(
             contents, metric=said.score.metric, score=said.score, gain=said.gain, baselines=stayed
@@ -268,11 +272,56 @@ def _no_rows(before: Bundle) -> Any:
     return pd.DataFrame(columns=[column.name for column in before.manifest.columns])
 
 
+def _usual(before: Bundle, log: Log) -> tuple[str, ...]:
+    """Return the ways that are tried by themselves: they change the head."""
+    ways = [name for name, spec in SOURCE_FREE.items() if spec.needs == "head"]
+    if _frequencies(before) is None:
+        ways.remove(PRIOR)
+        why = "the model does not say how frequent its classes were"
+        log.add(Decision(f"{PRIOR} left out", why, "fit again with this version of headstart"))
+    return tuple(ways)
+
+
+def _frequencies(before: Bundle) -> list[float] | None:
+    """Return how frequent the classes were where the model learnt; None where it does not say."""
+    counts = before.manifest.result.get("extra", {}).get("class_counts")
+    if not isinstance(counts, dict) or set(counts) != set(before.classes):
+        return None
+    found = np.array([float(counts[name]) for name in before.classes])
+    return None if not (found > 0).all() else (found / found.sum()).tolist()
+
+
+def _made(name: str, before: Bundle, seed: int) -> Any:
+    """Return a way to change the model, unfitted.
+
+    Raises
+    ------
+    OptionError
+        The model has not what it needs.
+    """
+    if SOURCE_FREE[name].needs == "backbone" and before.manifest.source is None:
+        raise OptionError(
+            f"{name} changes the batch norm of a source, and this model has none",
+            where="--strategy",
+            allowed=[one for one, spec in SOURCE_FREE.items() if spec.needs == "head"],
+        )
+    if name != PRIOR:
+        return source_free.make(name, random_state=seed)
+    prior = _frequencies(before)
+    if prior is None:
+        raise OptionError(
+            f"{name} must know how frequent the classes were where the model learnt",
+            where="--strategy",
+            hint="fit the model again with this version of headstart",
+        )
+    return source_free.make(name, prior=prior)
+
+
 def _changed(
     name: str, before: Bundle, head: LinearHead, X: FloatArray, target: Task, seed: int
 ) -> _Change:
     """Let one way change a copy of the model."""
-    way = source_free.make(name, random_state=seed)
+    way = _made(name, before, seed)
     if SOURCE_FREE[name].needs == "head":
         return _of(name, way.fit(head, X), way, {}, None)
     base = contents_of(before).backbone
@@ -302,6 +351,13 @@ def _of(
         tuple(replace(one, what=f"{name}: {one.what}") for one in way.decisions_),
         stayed[0] if stayed else "",
     )
+
+
+def _once(X: FloatArray) -> AnyArray:
+    """Say which rows are no copy of an earlier one."""
+    first = np.zeros(len(X), dtype=bool)
+    first[np.unique(equal_rows(X), return_index=True)[1]] = True
+    return first
 
 
 def _shares(labels: AnyArray, classes: Sequence[str]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -24,7 +25,7 @@ from headstart.domain_view import DomainView
 from headstart.domain_words import worth
 from headstart.evaluate import Shift
 
-BASELINE = "source-only"
+UNADAPTED = ("source-only", "target-only")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +94,8 @@ class DomainResult:
 
     @property
     def adapted(self) -> bool:
-        """Whether anything but the source alone is handed back."""
-        return self.chosen.strategy != BASELINE
+        """Whether what is handed back learnt from both domains."""
+        return self.chosen.strategy not in UNADAPTED
 
     @cached_property
     def model(self) -> bundle.Bundle:
@@ -204,8 +205,8 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "source": candidate.source,
         "strategy": candidate.strategy,
         "estimate": None if score is None else score.estimate,
-        "low": None if score is None else score.low,
-        "high": None if score is None else score.high,
+        "low": None if score is None or math.isnan(score.low) else score.low,
+        "high": None if score is None or math.isnan(score.high) else score.high,
         "seconds": round(candidate.seconds, 3),
         "status": candidate.status,
         "reason": candidate.reason,

@@ -16,6 +16,7 @@ from headstart import evaluate, select
 from headstart.bundle import BundleContents
 from headstart.core.errors import DataError
 from headstart.core.types import SILENT, Candidate, Decision, Modality, Reporter, Task
+from headstart.data.for_target import joined
 from headstart.domain_result import DomainResult
 from headstart.domain_view import DomainView, domain_view
 from headstart.transfer import Log
@@ -112,9 +113,19 @@ def transfer_from(
     theirs = target.task
     log.add(*target.decisions)
 
+    # Say who takes part; texts and images have the same features, tables are to be matched first.
+    asked: dict[str, Any] = {
+        "n_labels": len(target.known),
+        "several": ours.domains is not None,
+        "seed": seed,
+    }
+    if ours.modality != "table":
+        select.plan_domains(strategy, alike=True, **asked)
+
     # Turn their items into numbers, and measure how they differ.
     view = domain_view(ours, theirs, name=source, reporter=reporter)
     log.add(*view.decisions)
+    plan = select.plan_domains(strategy, alike=view.alike, **asked)
     shift = None
     if view.alike:
         shift = evaluate.measure_shift(
@@ -124,13 +135,6 @@ def transfer_from(
             reporter.say(sentence)
 
     # Choose among the adapters, or none; what is chosen is fitted to everything there is.
-    plan = select.plan_domains(
-        strategy,
-        n_labels=len(target.known),
-        several=ours.domains is not None,
-        alike=view.alike,
-        seed=seed,
-    )
     log.add(*plan.decisions)
     assert ours.labels is not None
     choice = select.choose_domain(
@@ -148,14 +152,33 @@ def transfer_from(
 
 
 def _source_task(task: Task) -> Task:
-    """Return the source's items, those of its test part with them."""
+    """Return the source's items, those of its test part with them.
+
+    Raises
+    ------
+    DataError
+        The labels are numbers.
+    """
     if task.kind != "classification":
         raise DataError(
             "only classes are carried over to another domain, and these labels are numbers",
             where=task.label_name,
             hint="turn them into classes, or fit the target's own labels: headstart fit",
         )
-    return replace(task, test=None, unlabelled=None)
+    said: tuple[Decision, ...] = ()
+    if task.test is not None:
+        why = "nothing of the source judges here"
+        said = (Decision(f"the test part ({task.test.n:,} items) is learnt from, too", why),)
+        task = joined(task, task.test)
+    return replace(task, test=None, unlabelled=None, decisions=(*task.decisions, *said))
+
+
+def _counted(ours: Task, name: str) -> dict[str, Any]:
+    """Return how frequent the classes were where the model learnt, if that was the source alone."""
+    if name != "source-only" or ours.labels is None:
+        return {}
+    found = ours.labels.tolist()
+    return {"class_counts": {one: found.count(one) for one in ours.classes}}
 
 
 def _result(
@@ -175,7 +198,7 @@ def _result(
         modality=ours.modality,
         kind="classification",
         metric=choice.metric,
-        classes=ours.classes,
+        classes=tuple(str(name) for name in choice.adapter.classes_),
         label_name=ours.label_name,
         score=choice.score,
         gain=choice.gain,
@@ -186,6 +209,7 @@ def _result(
             "judged_by": choice.judged_by,
             "seed": seed,
             "adapted_by": choice.name,
+            **_counted(ours, choice.name),
             "n_target": theirs.n,
             "shift": None if shift is None else shift.to_json(),
         },

@@ -347,7 +347,9 @@ def put_together(
     """
     baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
     answering = answering or Answering()
-    extra = {"judged_by": judged.by, "seed": seed, "shots": shots}
+    extra: dict[str, Any] = {"judged_by": judged.by, "seed": seed, "shots": shots}
+    if train.classes and train.labels is not None:
+        extra["class_counts"] = {name: int((train.labels == name).sum()) for name in train.classes}
     contents = bundle.BundleContents(
         modality=train.modality,
         kind=train.kind,

@@ -23,6 +23,16 @@ def test_labels_and_several_domains_bring_in_what_needs_them() -> None:
     few = plan_domains(None, n_labels=30, several=False, alike=True)
     assert {"target-only", "pooled"} <= set(few.candidates)
     assert not [name for name in few.candidates if ADAPTERS[name].several]
+    several = plan_domains(None, n_labels=0, several=True, alike=True)
+    assert {"per-source-mapping", "weighted-sources"} <= set(several.candidates)
+
+
+def test_baselines_always_run_beside_what_is_named() -> None:
+    plan = plan_domains("linear-ot", n_labels=30, several=False, alike=True)
+    assert list(plan.candidates) == ["source-only", "linear-ot", "target-only", "pooled"]
+    assert plan.wanted == "linear-ot"
+    alone = plan_domains("source-only", n_labels=30, several=False, alike=True)
+    assert list(alone.candidates) == ["source-only"]
 
 
 def test_a_single_named_one_is_not_guarded_and_beside_source_only_it_is() -> None:

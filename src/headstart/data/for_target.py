@@ -165,7 +165,8 @@ def _any_label(data: Any, column: str) -> bool:
     frame = data
     if not hasattr(data, "iloc"):
         frame = read_table(Path(data).expanduser(), trust_header=True).frame
-    return any(not is_missing(value) for value in frame[column])
+    values = frame.iloc[:, [str(name) for name in frame.columns].index(column)]
+    return any(not is_missing(value) for value in values)
 
 
 def _with_labels(task: Task) -> tuple[Task, list[Any]]:
@@ -181,25 +182,37 @@ def _with_labels(task: Task) -> tuple[Task, list[Any]]:
     if pool is None:
         return task, found
     waiting = set(pool.ids)
-    if hasattr(task.items, "iloc"):
-        import pandas as pd
-
-        items = pd.concat([task.items, pool.items], ignore_index=True)
-        items.attrs = dict(task.items.attrs)
-    else:
-        items = [*task.items, *pool.items]
-    n, m = task.n, pool.n
     whole = replace(
-        task,
-        items=items,
-        labels=None,
-        ids=(*task.ids, *pool.ids),
-        groups=np.arange(n + m),
-        domains=None,
+        joined(replace(task, labels=None), pool),
         skipped=tuple(one for one in task.skipped if one.item not in waiting),
         decisions=tuple(one for one in task.decisions if "have no label" not in one.what),
     )
-    return whole, found + [None] * m
+    return whole, found + [None] * pool.n
+
+
+def joined(task: Task, more: Task) -> Task:
+    """Return the items of two tasks of one kind as one; labels where both have them."""
+    if hasattr(task.items, "iloc"):
+        import pandas as pd
+
+        items = pd.concat([task.items, more.items], ignore_index=True)
+        items.attrs = dict(task.items.attrs)
+    else:
+        items = [*task.items, *more.items]
+    labels = domains = None
+    if task.labels is not None and more.labels is not None:
+        labels = np.concatenate([task.labels, more.labels])
+    if task.domains is not None and more.domains is not None:
+        domains = np.concatenate([task.domains, more.domains])
+    return replace(
+        task,
+        items=items,
+        labels=labels,
+        ids=(*task.ids, *more.ids),
+        groups=np.arange(task.n + more.n),
+        domains=domains,
+        fingerprint=task.fingerprint if labels is None else fingerprint(items, labels),
+    )
 
 
 def _named(found: list[Any], task: Task, labels: Any) -> tuple[list[Any], Decision]:
@@ -239,6 +252,8 @@ def _pairs(labels: Any) -> list[tuple[Any, Any]]:
     """Return names of items with their labels."""
     if isinstance(labels, Mapping):
         return list(labels.items())
+    if hasattr(labels, "iloc") and not hasattr(labels, "columns"):  # a Series
+        return list(zip(labels.index, labels, strict=True))
     if hasattr(labels, "iloc") and hasattr(labels, "columns"):
         frame = labels
     elif not Path(labels).expanduser().is_file():

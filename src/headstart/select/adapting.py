@@ -31,6 +31,7 @@ from headstart.select.adapting_labels import (
     Comparison,
     compare_on_labels,
     cross_predictions,
+    distinct,
     mcnemar,
 )
 from headstart.select.circular import CAP, CircularScore, capped, circular_score, collapse, split
@@ -177,6 +178,8 @@ def _without_labels(
         why = "other class shares explain all of the shift"
         decision = Decision(f"adapt by {LABEL_SHIFT}", why, "--strategy source-only does not adapt")
         return AdaptChoice(LABEL_SHIFT, (decision,), {}, None, shift)
+    if set(candidates) == {SOURCE_ONLY, LABEL_SHIFT}:
+        return stays("other class shares do not explain the shift, and nothing else was asked for")
     candidates = {name: make for name, make in candidates.items() if name != LABEL_SHIFT}
     scores = {
         name: circular_score(make, X, y, target, seed=seed, cap=cap, strict=name != SOURCE_ONLY)
@@ -286,7 +289,12 @@ def _by_labels(
     if SOURCE_ONLY not in said or len(said) < 2:
         why = "the candidates cannot be fitted with the labels of some folds"
         return _with(choice, Decision("target labels not used to choose", why))
-    truth = [given[int(at)] for at in seen]
+    once = distinct(drawn[seen])
+    if len(once) < FEWEST:
+        why = f"{len(once)} different rows are too few to compare by ({FEWEST} are needed)"
+        return _with(choice, Decision("target labels not used to choose", why))
+    truth = [given[int(at)] for at in seen[once]]
+    said = {name: one[once] for name, one in said.items()}
     compared = compare_on_labels(said, truth, seed=seed)
     name, decision = _decided(choice, compared)
     return AdaptChoice(name, (*choice.decisions, decision), choice.scores, compared, choice.shift)

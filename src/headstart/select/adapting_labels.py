@@ -16,6 +16,7 @@ import numpy as np
 from headstart.core.errors import DataError, UnknownNameError
 from headstart.core.types import AnyArray, FloatArray, Gain, IntArray, Score
 from headstart.evaluate import Predictions, gain, labels_to_settle, score
+from headstart.evaluate.shift_domain import equal_rows
 from headstart.select.circular import split
 from headstart.select.corrected import corrected
 
@@ -93,8 +94,15 @@ class Comparison:
     truth: AnyArray = field(repr=False, compare=False)
     said: Mapping[str, AnyArray] = field(repr=False, compare=False)
 
-    def over(self, name: str, other: str, *, seed: int = 0) -> Gain:
+    def over(self, name: str, other: str, *, chosen: bool = False, seed: int = 0) -> Gain:
         """Return the gain of one candidate over another, paired on the labelled rows.
+
+        Parameters
+        ----------
+        name, other : str
+        chosen : bool
+            These labels picked ``name``: what picking the best costs is taken off.
+        seed : int
 
         Raises
         ------
@@ -102,8 +110,14 @@ class Comparison:
             One of them did not take part.
         """
         metric = self.of(name).score.metric
-        one, two = (Predictions(self.said[self.of(each).name]) for each in (name, other))
-        return gain(metric, self.truth, one, two, seed=seed, name=other)
+        pool = {each: Predictions(one) for each, one in self.said.items()}
+        first, second = (pool[self.of(each).name] for each in (name, other))
+        if not chosen:
+            return gain(metric, self.truth, first, second, seed=seed, name=other)
+        others = [each for each in pool if each != other]
+        return corrected(
+            pool, self.truth, metric, baseline=other, chosen=name, transfers=others, seed=seed
+        ).gain
 
     def of(self, name: str) -> Compared:
         """Return what was measured of a candidate.
@@ -253,6 +267,11 @@ def holm(values: Mapping[str, float]) -> dict[str, float]:
     return found
 
 
+def distinct(rows: FloatArray) -> IntArray:
+    """Return the places of rows, of equal ones the first: copies prove nothing twice."""
+    return np.sort(np.unique(equal_rows(rows), return_index=True)[1])
+
+
 def cross_predictions(
     candidates: Mapping[str, Callable[[], Any]],
     X: FloatArray,
@@ -263,10 +282,12 @@ def cross_predictions(
     *,
     seed: int = 0,
     folds: int = 5,
+    groups: IntArray | None = None,
 ) -> dict[str, AnyArray]:
     """Return what each candidate says of the labelled target rows without their labels.
 
     In each fold a fifth of the labels is hidden; the rows themselves stay, as unlabelled ones do.
+    Copies of a row are hidden together.
 
     Parameters
     ----------
@@ -279,6 +300,8 @@ def cross_predictions(
     known : int array
         The labelled rows.
     seed, folds : int
+    groups : int array of shape (len(known),), optional
+        The same for copies; by default those are found.
 
     Returns
     -------
@@ -286,7 +309,12 @@ def cross_predictions(
         Candidates that cannot be fitted are left out.
     """
     truth = np.array([str(y_target[at]) for at in known])
-    parts = split(truth, min(folds, len(known)), seed)
+    groups = equal_rows(X_target[known]) if groups is None else groups
+    first, of_row = np.unique(groups, return_index=True, return_inverse=True)[1:]
+    parts = [
+        (np.flatnonzero(np.isin(of_row, train)), np.flatnonzero(np.isin(of_row, held)))
+        for train, held in split(truth[first], min(folds, len(first)), seed)
+    ]
     found = {}
     for name, make in candidates.items():
         said = np.empty(len(known), dtype=object)

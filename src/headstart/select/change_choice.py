@@ -46,6 +46,7 @@ def choose_change(
     labels: AnyArray,
     *,
     stays: str,
+    once: AnyArray | None = None,
     named: str | None = None,
     refused: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -63,13 +64,16 @@ def choose_change(
     labels : array of m objects
         A label, or None.
     stays : str
+    once : bool array of m, optional
+        Items that are no copy of an earlier one: copies prove nothing twice.
     named : str, optional
         What the user wants whatever labels say.
     refused : mapping of name to str, optional
         Copies that stepped back by themselves, and why.
     seed : int
     """
-    known = np.flatnonzero([label is not None for label in labels])
+    has = np.array([label is not None for label in labels], dtype=bool)
+    known = np.flatnonzero(has if once is None else has & once)
     refused = refused or {}
     if len(known) < FEWEST or len(guessed) < 2:
         return _unjudged(len(known), stays, named, refused)
@@ -103,7 +107,7 @@ def _unjudged(n: int, stays: str, named: str | None, refused: Mapping[str, str])
         why = Decision(f"{named} is handed back", f"named with --strategy; {said}")
         return ChangeChoice(named, (why,), said)
     if named is not None:
-        return ChangeChoice(stays, (), said)
+        return ChangeChoice(stays, (Decision("the model stays as it was", refused[named]),), said)
     why = Decision(
         "the model stays as it was",
         f"{said}, and nothing else tells which way helps",

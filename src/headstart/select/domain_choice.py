@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import clone
 
-from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score
+from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score, State
 from headstart.evaluate.shift import Shift
 from headstart.select.adapting import AdaptChoice, choose_adapter
 from headstart.select.adapting_labels import (
@@ -18,12 +18,14 @@ from headstart.select.adapting_labels import (
     Comparison,
     compare_on_labels,
     cross_predictions,
+    distinct,
 )
 from headstart.select.domain_plan import SOURCE_ONLY, TARGET_ONLY, DomainPlan
 from headstart.strategies.adaptation import ADAPTERS, make
 
 METRIC, CIRCULAR = "accuracy", "balanced_accuracy"
 BY_CIRCLE = "going to the target and back (circular validation): it needs no label of the target"
+COMPARED = 500  # rows by which an adapter is told from the model of the source
 BY_NOBODY = "nothing: no adapter was compared"
 
 
@@ -100,11 +102,15 @@ def choose_domain(
         return _different(plan, X, y, X_target, y_target, seed)
     choice = _chosen(plan, X, y, X_target, y_target, shift, domain, seed)
     name, decisions = choice.name, choice.decisions
-    if not plan.guarded:
-        name = next(one for one in plan.candidates if one != SOURCE_ONLY)
+    if plan.wanted is not None:
+        name = plan.wanted
         decisions = tuple(_advice(one) for one in decisions)
     adapter = clone(plan.candidates[name])
     adapter.fit(X, y, X_target, y_target, domain=domain)
+    if _stepped_back(name, adapter, plan, X, y, X_target, domain):
+        why = f"{name} stepped back by itself: it is the model of the source alone"
+        decisions = (*decisions, *adapter.decisions_, Decision("no adaptation", why))
+        name = SOURCE_ONLY
     scores = {one: _circular(found) for one, found in choice.scores.items()}
     by = BY_CIRCLE if scores else BY_NOBODY
     metric = CIRCULAR
@@ -115,6 +121,26 @@ def choose_domain(
         name, adapter, decisions, _candidates(plan, name, scores), by, metric, _unjudged(y_target)
     )
     return _judged(whole, choice.comparison, SOURCE_ONLY)
+
+
+def _stepped_back(
+    name: str,
+    adapter: Any,
+    plan: DomainPlan,
+    X: FloatArray,
+    y: AnyArray,
+    X_target: FloatArray,
+    domain: AnyArray | None,
+) -> bool:
+    """Say whether an adapter is nothing but the model of the source, as its own guard can make it.
+
+    Baselines never are.
+    """
+    if ADAPTERS[name].family == "baseline" or list(adapter.classes_) != sorted(set(y.tolist())):
+        return False
+    alone = clone(plan.candidates[SOURCE_ONLY]).fit(X, y, X_target, domain=domain)
+    rows = X_target[:COMPARED]
+    return bool(np.allclose(adapter.predict_proba(rows), alone.predict_proba(rows), atol=1e-9))
 
 
 def _chosen(
@@ -162,10 +188,18 @@ class _Alone:
         at = [place for place, label in enumerate(y_target) if label is not None]
         known = [y_target[place] for place in at]
         self._model = make(SOURCE_ONLY).fit(X_target[at], known)
+        self.decisions_: tuple[Decision, ...] = ()
         return self
 
     def predict(self, X: Any) -> AnyArray:
         return self._model.predict(X)
+
+    def to_state(self) -> State:
+        return self._model.to_state()
+
+    @property
+    def classes_(self) -> AnyArray:
+        return self._model.classes_
 
 
 def _different(
@@ -186,14 +220,23 @@ def _different(
         }
         makers[TARGET_ONLY] = _Alone
         said = cross_predictions(makers, X, y, X_target, list(y_target), known, seed=seed)
-        if TARGET_ONLY in said and len(said) > 1:
-            truth = [y_target[place] for place in known]
+        once = distinct(X_target[known])
+        if TARGET_ONLY in said and len(said) > 1 and len(once) >= FEWEST:
+            truth = [y_target[place] for place in known[once]]
+            said = {one: labels[once] for one, labels in said.items()}
             compared = compare_on_labels(said, truth, baseline=TARGET_ONLY, seed=seed)
-            name = next(one.name for one in compared.candidates if one.name != TARGET_ONLY)
-    adapter = clone(plan.candidates[name]).fit(X, y, X_target, list(y_target))
+    if plan.guarded:
+        settled = None if compared is None else compared.settled
+        name = TARGET_ONLY if settled is None else settled
+        why = "better than the target's own labels beyond chance"
+        if name == TARGET_ONLY:
+            why = "nothing is better than the target's own labels beyond chance"
+        decisions.append(Decision(name, why, "--strategy NAME adapts all the same"))
+    adapter = _Alone() if name == TARGET_ONLY else clone(plan.candidates[name])
+    adapter.fit(X, y, X_target, list(y_target))
+    if not getattr(adapter, "adapted_", True):  # its own guard handed back the labels alone
+        name = TARGET_ONLY
     scores = {} if compared is None else {one.name: one.score for one in compared.candidates}
-    why = f"{len(known)} labels of the target" if compared else "too few labels to compare by"
-    decisions.append(Decision(f"{name}, guarded by the target's labels", why, "--strategy NAME"))
     whole = DomainChoice(
         name,
         adapter,
@@ -218,7 +261,7 @@ def _judged(choice: DomainChoice, compared: Comparison | None, baseline: str) ->
     transfers = choice.name != TARGET_ONLY and own is not None and TARGET_ONLY in of
     return replace(
         choice,
-        over_alone=compared.over(choice.name, TARGET_ONLY) if transfers else None,
+        over_alone=compared.over(choice.name, TARGET_ONLY, chosen=corrected) if transfers else None,
         judged_by=_by_labels(compared),
         score=compared.corrected if corrected else (own.score if own else None),
         baselines={
@@ -259,7 +302,7 @@ def _candidates(
             status="chosen" if name == chosen else "lost",
             reason="" if name in scores else "not compared",
         )
-        for name in dict.fromkeys([*plan.candidates, *scores])
+        for name in dict.fromkeys([*plan.candidates, *scores, chosen])
     ]
     return tuple(
         sorted(every, key=lambda one: -np.inf if one.score is None else -one.score.estimate)

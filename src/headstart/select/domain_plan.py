@@ -14,6 +14,7 @@ from headstart.strategies.adaptation import ADAPTERS
 from headstart.strategies.heterogeneous import HETEROGENEOUS
 
 SOURCE_ONLY, TARGET_ONLY = "source-only", "target-only"
+BASELINES = (SOURCE_ONLY, TARGET_ONLY, "pooled")
 _PACKAGES = {"POT": "ot"}  # what is imported, where it is called otherwise
 _EXTRAS = {"POT": "ot"}
 
@@ -25,17 +26,22 @@ class DomainPlan:
     Parameters
     ----------
     candidates : mapping of name to unfitted adapter
-    guarded : bool
-        Whether the guard decides; else what was named is handed back.
+    wanted : str or None
+        What is handed back whatever the guard says: the single one that was named.
     alike : bool
         Whether both domains have the same features.
     decisions : tuple of Decision
     """
 
     candidates: Mapping[str, Any]
-    guarded: bool
+    wanted: str | None
     alike: bool
     decisions: tuple[Decision, ...] = ()
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the guard decides."""
+        return self.wanted is None
 
 
 def plan_domains(
@@ -77,10 +83,18 @@ def plan_domains(
         lacking = _lacking(name, n_labels, several)
         if lacking:
             raise OptionError(f"{name} needs {lacking}", where="--strategy")
-    usual = [name for name, spec in ADAPTERS.items() if spec.raced]
     decisions = []
+    baselines = tuple(name for name in BASELINES if not _lacking(name, n_labels, several))
+    wanted = named[0] if len(named) == 1 and named[0] != SOURCE_ONLY else None
+    alone = named == (SOURCE_ONLY,)
+    if wanted is not None:
+        decisions.append(_freely(wanted))
     if not named:
-        named = tuple(name for name in usual if not _lacking(name, n_labels, several))
+        named = tuple(
+            name
+            for name, spec in ADAPTERS.items()
+            if (spec.raced or spec.several) and not _lacking(name, n_labels, several)
+        )
         if not n_labels:
             decisions.append(
                 Decision(
@@ -89,11 +103,9 @@ def plan_domains(
                     "--target-labels FILE",
                 )
             )
-    guarded = SOURCE_ONLY in named or len(named) > 1
-    if SOURCE_ONLY not in named:
-        named = (SOURCE_ONLY, *named)
-    made = {name: adaptation.make(name, random_state=seed) for name in named}
-    return DomainPlan(made, guarded, True, (*decisions, *_freely(guarded, named)))
+    every = named if alone else dict.fromkeys((SOURCE_ONLY, *named, *baselines))
+    made = {name: adaptation.make(name, random_state=seed) for name in every}
+    return DomainPlan(made, wanted, True, tuple(decisions))
 
 
 def check_adapters(strategy: str | Sequence[str] | None) -> None:
@@ -108,16 +120,12 @@ def check_adapters(strategy: str | Sequence[str] | None) -> None:
             raise UnknownNameError("strategy", name, [*ADAPTERS, *HETEROGENEOUS])
 
 
-def _freely(guarded: bool, named: Sequence[str]) -> list[Decision]:
-    if guarded:
-        return []
-    return [
-        Decision(
-            f"{named[-1]} will be handed back",
-            "named with --strategy, so the guard only advises",
-            "add --strategy source-only, or name none, and the guard decides",
-        )
-    ]
+def _freely(wanted: str) -> Decision:
+    return Decision(
+        f"{wanted} will be handed back",
+        "named with --strategy, so the guard only advises",
+        "add --strategy source-only, or name none, and the guard decides",
+    )
 
 
 def _lacking(name: str, n_labels: int, several: bool) -> str:
@@ -158,5 +166,7 @@ def _different(named: Sequence[str], n_labels: int, seed: int) -> DomainPlan:
                 "--strategy gromov-wasserstein tries without either, and often fails",
             )
         named = [name for name, spec in HETEROGENEOUS.items() if spec.needs == "labels"]
+        made = {name: heterogeneous.make(name, random_state=seed) for name in named}
+        return DomainPlan(made, None, False)
     made = {name: heterogeneous.make(name, random_state=seed) for name in named}
-    return DomainPlan(made, len(named) > 1, False)
+    return DomainPlan(made, named[0] if len(named) == 1 else None, False)
