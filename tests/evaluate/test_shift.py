@@ -127,6 +127,29 @@ def test_copies_in_both_domains_neither_leak_nor_alarm():
     assert any("Copies" in line for line in shift.sentences())
 
 
+def copied(rng):
+    """Both domains are alike, and rows of class 1 come twice in each."""
+    found = []
+    for n in (200, 150):
+        X, y = drawn(rng, n)
+        found.append((np.vstack([X, X[y == 1]]), np.concatenate([y, y[y == 1]])))
+    return found[0], found[1]
+
+
+def test_a_class_whose_rows_are_copied_is_not_more_frequent():
+    assert verdicts(copied, 8, labels=True).count("none") >= 7
+
+
+def test_labelled_rows_beyond_the_sample_are_counted_once():
+    rng = np.random.default_rng(0)
+    X, _ = drawn(rng, 300)
+    target, _ = drawn(rng, 6000)
+    target[100:200] = target[:100]
+    sample = draw(X, target, np.arange(300), rng)
+    theirs = sample.rows[sample.side != SOURCE]
+    assert len(np.unique(theirs, axis=0)) == len(theirs)
+
+
 def test_rows_of_a_table_of_indicators_are_no_copies():
     rng = np.random.default_rng(0)
     X = (rng.random((300, 3)) < 0.5).astype(float)

@@ -193,13 +193,14 @@ def _labelled(
     scores = source_scores(sample, of_row, classes)
     if scores is None:
         return None, None
-    label = label_shift(sample, scores, truth if len(truth) else None, rng)
     place = dict(zip(known.tolist(), truth.tolist(), strict=True))
     theirs = np.flatnonzero((sample.side == TARGET) | (sample.side == EXTRA))
     rows = np.array([at for at in theirs if int(sample.origin[at]) in place], dtype=np.int64)
+    # without copies, as the source: else a class whose rows are copied would seem more frequent
+    real = np.array([place[int(sample.origin[at])] for at in rows], dtype=np.int64)
+    label = label_shift(sample, scores, real if len(real) else None, rng)
     if not len(rows):
         return label, None
-    real = np.array([place[int(sample.origin[at])] for at in rows])
     return label, error_shift(sample, scores, likeness, rows, real)
 
 

@@ -107,7 +107,11 @@ def equal_rows(rows: FloatArray) -> IntArray:
 
 
 def _once(group: IntArray, side: IntArray) -> tuple[IntArray, tuple[int, int] | None]:
-    """Return the rows to keep and how many repeats each side loses; None where rows repeat."""
+    """Return the rows to keep and how many repeats each side loses; None where rows repeat.
+
+    Which copy stays must not depend on labels: where rows of one class are copied, a row with two
+    copies would otherwise be labelled more often than a single one.
+    """
     places = np.arange(len(group))
     kept, lost = [], []
     for one in (SOURCE, TARGET):
@@ -117,7 +121,9 @@ def _once(group: IntArray, side: IntArray) -> tuple[IntArray, tuple[int, int] | 
             return places, None
         kept.append(first)
         lost.append(len(mine) - len(first))
-    kept.append(places[side == EXTRA])
+    more = places[side == EXTRA]
+    more = np.sort(more[np.unique(group[more], return_index=True)[1]])
+    kept.append(more[~np.isin(group[more], group[side == TARGET])])
     return np.concatenate(kept), (lost[0], lost[1])
 
 

@@ -143,7 +143,8 @@ def label_shift(
     sample : Sample
     scores : Scores
     truth : int array, optional
-        Classes of labelled rows of the target: then they are counted.
+        Classes of labelled rows of the target, copies left out as in the sample: then they are
+        counted.
     rng : Generator
     """
     ours, theirs = sample.of(SOURCE), sample.of(TARGET)
