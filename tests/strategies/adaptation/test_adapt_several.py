@@ -145,3 +145,15 @@ def test_parameters_out_of_range(model, where):
     with pytest.raises(OptionError) as caught:
         model.fit(X, y, T, domain=domain)
     assert caught.value.where == where
+
+
+def test_a_source_of_one_class_is_not_the_best_because_it_never_errs():
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1], 150)
+    X = rng.normal(size=(300, 2)) + 2.5 * y[:, None]
+    T = rng.normal(size=(200, 2)) + 2.5 * np.tile([0, 1], 100)[:, None]
+    only = rng.normal(size=(300, 2))
+    rows, labels = np.vstack([only, X]), np.concatenate([np.zeros(300, int), y])
+    model = WeightedSources().fit(rows, labels, T, domain=np.repeat(["north", "south"], 300))
+    assert model.source_weights_[0] < 0.1
+    assert "source domain 1 has 1 of 2 classes" in str(model.decisions_)

@@ -146,7 +146,9 @@ class WeightedSources(Adapter):
     The risk of a source's model in the target is at most its risk at home plus the distance of the
     two domains plus what no one can know. So a domain weighs ``rows ** 0.5 * exp(-(error +
     distance) / temperature)``: held-out error of its model, and kernel distance of its mapped rows
-    to the target. Labelled rows of the target, where there are, judge in place of both.
+    to the target. The error is the mean over all classes, and a class that the domain lacks counts
+    as wrong: else a domain of one class would never err at home, and get the most weight. Labelled
+    rows of the target, where there are, judge in place of both.
 
     Parameters
     ----------
@@ -230,6 +232,7 @@ class WeightedSources(Adapter):
         scores = 0.5 * np.log(sizes) - np.array(risks) / self.temperature
         weights = np.exp(scores - scores.max())
         self.source_weights_ = weights / weights.sum()
+        self.decisions_ += self._lacking(domains)
         how = "error on labelled target rows" if len(known) >= FEWEST else "error and distance"
         shown = zip(self.source_weights_, risks, strict=True)
         self.decisions_ += (
@@ -246,13 +249,31 @@ class WeightedSources(Adapter):
         )
 
     def _error(self, rows: FloatArray, codes: IntArray, k: int) -> float:
-        """Return the share of held-out rows that are predicted wrong."""
+        """Return the mean over all classes of the share of held-out rows that are predicted wrong.
+
+        A class of which no row can be held out counts as wrong.
+        """
         folds = stratified_folds(codes, 5, self.random_state)
-        wrong = judged = 0
+        right, judged = np.zeros(k), np.zeros(k)
         for fold in range(5):
             out = folds == fold
             if out.any() and (~out).any():
                 form = linear_form(rows[~out], codes[~out], k, C=self.C)
-                wrong += int((form.probabilities(rows[out]).argmax(axis=1) != codes[out]).sum())
-                judged += int(out.sum())
-        return wrong / judged if judged else 1.0
+                hit = form.probabilities(rows[out]).argmax(axis=1) == codes[out]
+                right += np.bincount(codes[out], weights=hit, minlength=k)
+                judged += np.bincount(codes[out], minlength=k)
+        return float(1.0 - (right / np.maximum(judged, 1.0)).mean())
+
+    def _lacking(self, domains: Domains) -> tuple[Decision, ...]:
+        """Say which source domains lack classes."""
+        k = domains.n_classes
+        found = []
+        for place in range(int(domains.origin.max()) + 1):
+            there = len(np.unique(domains.codes[domains.origin == place]))
+            if there < k:
+                found.append(f"source domain {place + 1} has {there} of {k} classes")
+        if not found:
+            return ()
+        return (
+            Decision("a class that a source domain lacks weighs against it", ", ".join(found[:10])),
+        )
