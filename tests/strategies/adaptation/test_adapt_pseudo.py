@@ -63,6 +63,13 @@ def test_known_labels_are_learnt_and_not_guessed():
     assert "0 target rows have no label" in every.decisions_[0].why
 
 
+def test_no_class_of_two_rows_leaves_the_model_of_the_source():
+    rng = np.random.default_rng(0)
+    model = PseudoLabels().fit(rng.normal(size=(30, 3)), np.arange(30), rng.normal(size=(40, 3)))
+    assert model.n_taken_ == 0
+    assert "rows of the source can be held out" in model.decisions_[-1].why
+
+
 @pytest.mark.parametrize(
     ("params", "where"),
     [({"n_rounds": 0}, "n_rounds"), ({"most": 0.0}, "most"), ({"weight": 0.0}, "weight")],

@@ -12,6 +12,7 @@ from headstart.strategies.adaptation.base import Adapter, learn
 from headstart.strategies.adaptation.domains import UNLABELLED, Domains
 from headstart.strategies.adaptation.gaussian import FEWEST
 from headstart.strategies.adaptation.priors import (
+    HeldOut,
     calibrate,
     em_prior,
     held_out,
@@ -116,7 +117,11 @@ class PseudoLabels(Adapter):
         if len(free) < FEWEST or len(domains.X) < FEWEST:
             return self._handed_back(first, f"{len(free)} target rows have no label")
         target = domains.target[free]
-        self.target_prior_ = self._prior(domains, form, target)
+        found = self._held_out(domains, target)
+        if len(found.source) < FEWEST:
+            reason = f"{len(found.source)} rows of the source can be held out, under {FEWEST}"
+            return self._handed_back(first, reason)
+        self.target_prior_ = self._prior(domains, found, form, target)
         weights = np.ones(len(rows))
         for done in range(1, self.n_rounds + 1):
             chances = form.probabilities(target)
@@ -161,16 +166,18 @@ class PseudoLabels(Adapter):
         self.decisions_ += (Decision("the model of the source as it is", reason),)
         return form
 
-    def _prior(self, domains: Domains, form: Any, target: FloatArray) -> FloatArray:
-        """Return how frequent the classes are in the target, as well as can be told."""
+    def _held_out(self, domains: Domains, target: FloatArray) -> HeldOut:
         k = domains.n_classes
-        found = held_out(
+        return held_out(
             domains.X,
             domains.codes,
             target,
             lambda X, codes: self._fit(X, codes, k, None),
             self.random_state,
         )
+
+    def _prior(self, domains: Domains, found: HeldOut, form: Any, target: FloatArray) -> FloatArray:
+        """Return how frequent the classes are in the target, as well as can be told."""
         p = label_shift_p(found, domains.X, domains.codes, target, self.random_state)
         calibration = calibrate(found.source, found.codes)
         if p >= LEVEL:
