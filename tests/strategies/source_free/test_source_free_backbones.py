@@ -110,6 +110,29 @@ def test_adabn_follows_a_change_of_light(made):
     assert right >= old + 0.1
 
 
+def test_adabn_steps_back_where_predictions_collapse_and_only_there(made, monkeypatch):
+    from headstart.strategies.source_free import adabn
+
+    backbone, head = made
+    images, _ = pictures(60, seed=2)
+
+    def wrecked(work, items, size, *, prior):
+        found = target_statistics(work, items, size, prior=prior)
+        with torch.no_grad():
+            for module in norms_of(work).values():
+                module.running_var.fill_(1e12)
+        return found
+
+    monkeypatch.setattr(adabn, "target_statistics", wrecked)
+    change = AdaBN()
+    assert change.fit(head, images, backbone).tuned == {}
+    assert "the target is 1 class" in str(change.decisions_[0])
+    monkeypatch.undo()
+    faint = [(image * 0.9 + 10).astype(np.uint8) for image in images]  # prior keeps it near
+    assert AdaBN(prior=600.0).fit(head, faint, backbone).tuned
+    assert "certainty is not looked at" in " ".join(AdaBN.__doc__.split())
+
+
 def state_of(head):
     from headstart.core.types import State
     from headstart.strategies.frozen import pack_classes

@@ -17,7 +17,10 @@ class AdaBN(BackboneChange):
 
     It helps a model that learnt with its own domain's statistics. A head fitted on a frozen source
     did not: the features it knows were made with the statistics of what the source was pretrained
-    on. It steps back where predictions collapse, and where they get less certain.
+    on. It steps back where predictions collapse, and nowhere else: certainty is not looked at, for
+    under a shift a model may well be sure and wrong, and the papers look at none. So it is not safe
+    by itself: on a head on the frozen lite0 it lost 15 points of accuracy in both of two runs
+    between MNIST and digits, unnoticed.
 
     Parameters
     ----------
