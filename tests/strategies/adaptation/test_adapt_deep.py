@@ -139,10 +139,15 @@ def test_weights_that_explode_are_taken_back():
     assert (model.predict(T) == z).mean() > 0.8
 
 
-def test_dann_says_what_its_record_is():
+@pytest.mark.parametrize(
+    ("name", "lost"), [("dann", "lost 1.0 point"), ("dann", "8 points"), ("cdan", "14 points")]
+)
+def test_what_has_a_poor_record_says_so(name, lost):
     X, y, T, _ = pair(n=30)
-    model = make("dann", epochs=1, hidden=8).fit(X, y, T)
-    assert "lost 1.0 point" in str(model.decisions_[0])
+    model = make(name, epochs=1, hidden=8).fit(X, y, T)
+    assert lost in str(model.decisions_[0])
+    assert "guard did not see it" in str(model.decisions_[0])
+    assert "guard did not see it" in " ".join(type(model).__doc__.split())
 
 
 def test_collapse_is_seen():

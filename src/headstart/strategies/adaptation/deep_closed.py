@@ -143,7 +143,12 @@ class DeepJDOT(DeepAdapter):
 
 
 class CDAN(DeepAdapter):
-    """Let nobody tell the domains apart by hidden layer and predictions together.
+    """Let nobody tell the domains apart by hidden layer and predictions together. See its record.
+
+    **From MNIST to scikit-learn's digits CDAN lost 14 points of accuracy** against the same network
+    that learnt from the source alone (21.2 % against 35.6 %, the one run that was made, without
+    labels of the target), and its guard did not see it: predictions neither collapsed nor was the
+    source forgotten. :class:`MCC` gained 7 points there.
 
     Parameters
     ----------
@@ -187,8 +192,9 @@ class DANN(DeepAdapter):
 
     **Over 51 real shifts DANN lost 1.0 point of accuracy on average** against learning from the
     source alone (skada-bench's results): domains can be confused while classes are mixed up.
-    :class:`MCC` gained 5.3 points on them. It is here because it is asked for, not because it is
-    good.
+    :class:`MCC` gained 5.3 points on them. From MNIST to scikit-learn's digits it lost 8 points
+    against the same network that learnt from the source alone (28.0 % against 35.6 %, one run),
+    and its guard did not see it. It is here because it is asked for, not because it is good.
 
     Parameters
     ----------
