@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.core import missing
 from headstart.core.types import Decision, IntArray, Modality, Skipped, subset
 
 IMAGE_ENDINGS = frozenset(
@@ -101,12 +102,7 @@ def is_missing(value: Any) -> bool:
     """Return True for None, NaN, pandas' NA and NaT, and blank strings."""
     if isinstance(value, str):
         return not value.strip()
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    try:
-        return bool(value != value)
-    except (TypeError, ValueError):
-        return False
+    return missing.is_missing(value)
 
 
 def shown(names: Sequence[Any], limit: int = 5) -> str:

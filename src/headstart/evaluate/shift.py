@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from headstart.core.errors import DataError
+from headstart.core.missing import is_missing
 from headstart.core.types import AnyArray, FloatArray, IntArray, Score
 from headstart.evaluate.shift_domain import (
     EXTRA,
@@ -126,7 +127,7 @@ def measure_shift(
     y : sequence of n labels
     X_target : array of shape (m, d) or data frame
     y_target : sequence of length m, optional
-        Labels of the target; None or NaN where there is none.
+        Labels of the target; None, NaN or pandas' NA where there is none.
     names : sequence of d str, optional
         Of the columns of a table: each is then tested by itself. A data frame brings its own.
     seed : int
@@ -268,7 +269,7 @@ def _labels(y: Any, n: int, y_target: Any, m: int) -> tuple[AnyArray, IntArray, 
 
 def _plain(label: Any) -> Any:
     value = label.item() if isinstance(label, np.generic) else label
-    return None if value is None or value != value else value
+    return None if is_missing(value) else value
 
 
 def _order(value: Any) -> tuple[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import HeadstartError, OptionError, UnknownNameError
+from headstart.core.missing import is_missing
 from headstart.core.types import AnyArray, Decision, FloatArray, Gain, IntArray
 from headstart.evaluate import Predictions, gain
 from headstart.evaluate.shift import Shift, measure_shift
@@ -261,7 +262,7 @@ def _known(y_target: Sequence[Any] | None) -> IntArray:
     if y_target is None:
         return np.zeros(0, np.int64)
     return np.array(
-        [at for at, label in enumerate(y_target) if label is not None and label == label],
+        [at for at, label in enumerate(y_target) if not is_missing(label)],
         dtype=np.int64,
     )
 

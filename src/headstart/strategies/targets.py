@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import DataError
+from headstart.core.missing import is_missing
 from headstart.core.types import AnyArray, FloatArray
 
 
@@ -31,7 +32,7 @@ def labels_of(y: Any, n: int) -> AnyArray:
     _lengths(len(labels), n)
     if labels.dtype.kind == "O":
         for place, label in enumerate(labels):
-            if label is None or label != label:
+            if is_missing(label):
                 raise DataError("a missing label", where=f"y, item {place}", got=label)
         labels = np.array(labels.tolist())
     elif labels.dtype.kind == "f" and np.isnan(labels).any():

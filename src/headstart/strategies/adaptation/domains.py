@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import DataError
+from headstart.core.missing import is_missing
 from headstart.core.types import AnyArray, FloatArray, IntArray
 
 UNLABELLED = -1
@@ -86,7 +87,7 @@ def target_labels(y: Any, n_target: int, classes: AnyArray) -> IntArray:
     Parameters
     ----------
     y : sequence of length m, or None
-        A label, or None or NaN where there is none.
+        A label, or None, NaN or pandas' NA where there is none.
     n_target : int
     classes : ndarray of shape (k,)
         Sorted classes of the source.
@@ -110,7 +111,7 @@ def target_labels(y: Any, n_target: int, classes: AnyArray) -> IntArray:
     place = {name: code for code, name in enumerate(classes.tolist())}
     for row, label in enumerate(given):
         plain = label.item() if isinstance(label, np.generic) else label
-        if plain is None or plain != plain:
+        if is_missing(plain):
             continue
         if plain not in place:
             raise DataError(
