@@ -114,6 +114,26 @@ def test_several_source_domains_go_by_a_column(here: Path, tmp_path: Path) -> No
         transfer_from(frame, here / "target.csv", label="kind", strategy="weighted-sources")
 
 
+def test_the_shift_counts_columns_and_not_the_numbers_made_of_them(here: Path) -> None:
+    """Towns become four indicators, missing cells one more: still three columns."""
+    rng = np.random.default_rng(0)
+    made = []
+    for n, share in ((200, 0.25), (180, 0.7)):
+        frame = rows(n, n)[["x0", "x1", "kind"]]
+        other = (1 - share) / 3
+        frame["town"] = rng.choice(["Ulm", "Bonn", "Kiel", "Trier"], n, p=[share, *3 * [other]])
+        frame.loc[rng.random(n) < 0.1, "x1"] = np.nan
+        made.append(frame)
+    result = transfer_from(
+        made[0], made[1].drop(columns="kind"), label="kind", strategy="source-only"
+    )
+    assert result.shift is not None
+    assert {one.name for one in result.shift.features} == {"x0", "x1", "town"}
+    assert result.shift.features[0].name == "town"
+    assert "1 of 3 columns" in str(result.shift)
+    assert "town = Ulm" in (result.view.names or [])
+
+
 def test_columns_that_only_one_domain_has_are_left_out_and_said(here: Path, tmp_path: Path) -> None:
     target = pd.read_csv(here / "target.csv").rename(columns={"x0": "X0"})
     target["ward"] = "north"

@@ -129,7 +129,7 @@ def transfer_from(
     shift = None
     if view.alike:
         shift = evaluate.measure_shift(
-            view.X, ours.labels, view.target, theirs.labels, names=view.names, seed=seed
+            view.X, ours.labels, view.target, theirs.labels, columns=view.columns, seed=seed
         )
         for sentence in shift.sentences():
             reporter.say(sentence)

@@ -23,7 +23,7 @@ class DomainView:
     target : array of shape (m, e)
         The target; e is d unless the features are different ones.
     names : list of d str, or None
-        Of the columns of a table, where both domains have the same.
+        Of the d numbers of a table, where both domains have the same columns.
     backbone : Backbone or None
         What made the features; None for tables.
     numbers : Numbers or None
@@ -32,6 +32,8 @@ class DomainView:
         The target's items, as the model takes them.
     alike : bool
         Whether both domains have the same features.
+    columns : (DataFrame, DataFrame), or None
+        Both tables before they became numbers, each column once; None unless they have the same.
     decisions : tuple of Decision
     """
 
@@ -42,6 +44,7 @@ class DomainView:
     numbers: Numbers | None
     items: Any
     alike: bool = True
+    columns: tuple[Any, Any] | None = None
     decisions: tuple[Decision, ...] = ()
 
     def packed(self, state: State) -> dict[str, Any]:
@@ -123,5 +126,6 @@ def _tables(source: Task, target: Task) -> DomainView:
         None,
         numbers,
         right,
+        columns=(numbers.plain(left), numbers.plain(right)),
         decisions=tuple(matching.decisions),
     )

@@ -14,6 +14,7 @@ from headstart.evaluate.shift_domain import SOURCE, TARGET, domain_auc, domain_s
 from headstart.evaluate.shift_features import Column, feature_shifts
 from headstart.evaluate.shift_labels import estimate_shares, homogeneous
 
+TABLE = pd.DataFrame({"a": [1, 2, 3, 4]})
 NONE = np.zeros(0, np.int64)
 
 
@@ -235,6 +236,65 @@ def test_data_frames_with_categories():
         measure_shift(frame, ["a"] * 200, other.rename(columns={"age": "years"}))
 
 
+def mixed(rng, n, towns=None, gone=0.1):
+    """A table of numbers, dates and categories, some missing."""
+    frame = pd.DataFrame(
+        {
+            "age": rng.normal(40, 9, n),
+            "town": rng.choice(["Ulm", "Bonn", "Kiel", "Trier"], n, p=towns).astype(object),
+            "seen": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 300, n), "D"),
+            "sick": pd.array(rng.random(n) < 0.4, dtype="boolean"),
+        }
+    )
+    for name in frame.columns:
+        frame.loc[rng.random(n) < 0.1, name] = None
+    frame.loc[rng.random(n) < gone, "age"] = None
+    return frame
+
+
+def test_each_column_of_a_table_is_tested_once():
+    """X holds indicators of every town; Holm counts columns, as scipy tests them."""
+    rng = np.random.default_rng(0)
+    frame, other = mixed(rng, 200), mixed(rng, 150, [0.6, 0.2, 0.1, 0.1])
+    X, T = rng.normal(size=(200, 9)), rng.normal(size=(150, 9))
+    shift = measure_shift(X, rng.integers(0, 2, 200), T, columns=(frame, other))
+    found = {one.name: one for one in shift.features}
+    assert found.keys() == set(frame.columns)
+    table = pd.crosstab(
+        np.repeat([0, 1], [200, 150]), pd.concat([frame, other])["town"].fillna("?").to_numpy()
+    )
+    p = chi2_contingency(table, correction=False).pvalue
+    assert found["town"].p == pytest.approx(p)
+    assert found["town"].p_adjusted == pytest.approx(4 * p)
+    ages = [ks_2samp(frame["age"].dropna(), other["age"].dropna(), method="asymp").pvalue]
+    counts = [[side["age"].isna().sum(), side["age"].notna().sum()] for side in (frame, other)]
+    ages.append(chi2_contingency(counts, correction=False).pvalue)
+    assert found["age"].p == pytest.approx(min(1.0, 2 * min(ages)))
+    days = [side["seen"].dropna().astype("datetime64[ns]").astype(int) for side in (frame, other)]
+    assert found["seen"].p <= 2 * ks_2samp(*days, method="asymp").pvalue + 1e-12
+    assert "1 of 4 columns" in str(shift)
+
+
+def test_numbers_that_are_missing_more_often():
+    rng = np.random.default_rng(1)
+    frame, other = mixed(rng, 200), mixed(rng, 150, gone=0.5)
+    shift = measure_shift(
+        rng.normal(size=(200, 2)), [0, 1] * 100, rng.normal(size=(150, 2)), columns=(frame, other)
+    )
+    first = shift.features[0]
+    assert (first.name, first.test) == ("age", "chi-square")
+    assert first.difference == pytest.approx(
+        other["age"].isna().mean() - frame["age"].isna().mean()
+    )
+    assert shift.verdict == "covariate"
+    other["age"] = np.nan
+    frame["town"], other["town"] = 3, 4.0
+    more = measure_shift(np.eye(200), [0, 1] * 100, np.eye(150, 200), columns=(frame, other))
+    found = {one.name: one for one in more.features}
+    assert found["age"].difference > 0.7
+    assert found["town"].difference == 99.0
+
+
 def test_rare_classes_are_counted_together():
     first, second = np.array([0] * 50 + [1] * 50 + [2, 3]), np.array([0] * 50 + [1] * 50 + [4, 5])
     assert homogeneous(first, second, 6) > 0.9
@@ -307,6 +367,8 @@ def test_classes_that_cannot_be_told_apart_get_no_shares():
         ({"y": [0, 1, None, 1]}, "without a label"),
         ({"y_target": [0]}, "differ in number"),
         ({"names": ["a"]}, "needs one name"),
+        ({"columns": (TABLE[:3], TABLE[:3])}, "other rows"),
+        ({"columns": (TABLE, TABLE[:3].rename(columns={"a": "b"}))}, "other columns"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(change, match):
@@ -316,8 +378,14 @@ def test_what_cannot_be_measured_is_refused(change, match):
         "X_target": np.ones((3, 2)),
         "y_target": None,
         "names": None,
+        "columns": None,
     } | change
     with pytest.raises(DataError, match=match):
         measure_shift(
-            given["X"], given["y"], given["X_target"], given["y_target"], names=given["names"]
+            given["X"],
+            given["y"],
+            given["X_target"],
+            given["y_target"],
+            names=given["names"],
+            columns=given["columns"],
         )

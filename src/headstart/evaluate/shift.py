@@ -22,7 +22,7 @@ from headstart.evaluate.shift_domain import (
     mmd,
 )
 from headstart.evaluate.shift_errors import ErrorShift, error_shift
-from headstart.evaluate.shift_features import FeatureShift, feature_shifts, read
+from headstart.evaluate.shift_features import FeatureShift, feature_shifts, read, table_columns
 from headstart.evaluate.shift_labels import LabelShift, label_shift, source_scores
 from headstart.evaluate.shift_words import in_words
 
@@ -114,6 +114,7 @@ def measure_shift(
     y_target: Any = None,
     *,
     names: Sequence[str] | None = None,
+    columns: tuple[Any, Any] | None = None,
     seed: int = 0,
 ) -> Shift:
     """Measure how the rows of a target differ from those of a labelled source.
@@ -130,12 +131,16 @@ def measure_shift(
         Labels of the target; None, NaN or pandas' NA where there is none.
     names : sequence of d str, optional
         Of the columns of a table: each is then tested by itself. A data frame brings its own.
+    columns : (DataFrame, DataFrame), optional
+        Both domains as they were before they became numbers, row by row: then each of these columns
+        is tested once, its missing cells with it, in place of those of X.
     seed : int
 
     Raises
     ------
     DataError
-        The domains have no rows, other columns or NaN; labels that do not fit the rows.
+        The domains have no rows, other columns or NaN; labels or columns that do not fit the
+        rows.
 
     References
     ----------
@@ -149,7 +154,7 @@ def measure_shift(
     >>> measure_shift(X, y, rng.normal(size=(200, 3)) + [1, 0, 0]).verdict
     'covariate'
     """
-    source, target, columns = read(X, X_target, names)
+    source, target, own = read(X, X_target, names)
     classes, codes, known, truth = _labels(y, len(source), y_target, len(target))
     rng = np.random.default_rng(seed)
     sample = draw(source, target, known, rng)
@@ -158,8 +163,12 @@ def measure_shift(
     auc, auc_p = (None, None) if likeness is None else domain_auc(sample, likeness)
     apart, apart_p = mmd(sample.rows[ours], sample.rows[theirs], rng)
     features: tuple[FeatureShift, ...] = ()
+    rows = sample.origin[ours], sample.origin[theirs]
     if columns is not None:
-        features = feature_shifts(columns, sample.origin[ours], sample.origin[theirs])
+        given = table_columns(columns, (len(source), len(target)), *rows)
+        features = feature_shifts(given, np.arange(len(ours)), np.arange(len(theirs)))
+    elif own is not None:
+        features = feature_shifts(own, *rows)
     label, errors = _labelled(sample, classes, codes, known, truth, likeness, rng)
     found = _found(auc_p, apart_p, features, label, errors)
     return Shift(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from headstart.core.errors import DataError
+from headstart.core.missing import is_missing
 from headstart.core.types import AnyArray, FloatArray, IntArray
 
 MOST_LEVELS = 20
@@ -23,12 +24,14 @@ class FeatureShift:
     ----------
     name : str
     test : {"Kolmogorov-Smirnov", "chi-square"}
-        The second for categories and for columns of two values.
+        The second for categories, for columns of two values, and where numbers differ more in how
+        many are missing than in those that are there.
     p, p_adjusted : float
         The second after Holm's correction for all columns.
     difference : float
         Standardised difference of the means (target less source, in pooled standard deviations);
-        for categories the largest difference of a category's share.
+        for categories the largest difference of a category's share, for missing numbers that of
+        their share.
     """
 
     name: str
@@ -40,7 +43,7 @@ class FeatureShift:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column of both domains: numbers, or the numbers of categories."""
+    """One column of both domains: numbers (NaN where missing), or the numbers of categories."""
 
     name: str
     source: AnyArray
@@ -142,6 +145,64 @@ def _frames(X: Any, X_target: Any) -> tuple[FloatArray, FloatArray, list[Column]
     return source, _array(np.hstack([one for _, one in parts]), "X_target"), columns
 
 
+def table_columns(
+    frames: tuple[Any, Any], n: tuple[int, int], ours: IntArray, theirs: IntArray
+) -> list[Column]:
+    """Return some rows of two data frames as columns to test.
+
+    Parameters
+    ----------
+    frames : (DataFrame, DataFrame)
+        Numbers, dates and categories; all may have missing cells. A missing category is one more
+        category.
+    n : (int, int)
+        How many rows they must have.
+    ours, theirs : int arrays
+        The rows to take of each.
+
+    Raises
+    ------
+    DataError
+        The frames have other rows than the features, or differ in their columns.
+    """
+    got = tuple(len(frame) for frame in frames)
+    if got != n:
+        raise DataError("other rows than the features", where="columns", got=got, allowed=n)
+    first, second = frames
+    if list(first.columns) != list(second.columns):
+        raise DataError(
+            "the target has other columns than the source",
+            where="columns",
+            got=[str(name) for name in second.columns][:20],
+            allowed=[str(name) for name in first.columns][:20],
+        )
+    found = []
+    for at, name in enumerate(first.columns):
+        cells = first.iloc[ours, at], second.iloc[theirs, at]
+        numbers = [_numbers(each) for each in cells]
+        if numbers[0] is not None and numbers[1] is not None:
+            found.append(Column(str(name), numbers[0], numbers[1]))
+            continue
+        texts = ["" if is_missing(cell) else f"={cell}" for part in cells for cell in part]
+        levels, codes = np.unique(texts, return_inverse=True)
+        found.append(Column(str(name), codes[: len(ours)], codes[len(ours) :], len(levels)))
+    return found
+
+
+def _numbers(cells: Any) -> FloatArray | None:
+    """Return numbers, true and false, or days since 1970; None where cells are none of these."""
+    if cells.dtype.kind in "biuf":
+        result: FloatArray = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+        return result
+    if cells.dtype.kind == "M":
+        times = cells.to_numpy(dtype="datetime64[ns]")
+        return np.where(np.isnat(times), np.nan, times.astype(np.int64) / 8.64e13)
+    plain = [math.nan if is_missing(cell) else cell for cell in cells]
+    if all(isinstance(cell, (int, float, np.number, np.bool_)) for cell in plain):
+        return np.array(plain, dtype=np.float64)
+    return None
+
+
 def feature_shifts(
     columns: Sequence[Column], ours: IntArray, theirs: IntArray
 ) -> tuple[FeatureShift, ...]:
@@ -174,10 +235,28 @@ def feature_shifts(
 def _one(
     column: Column, first: AnyArray, second: AnyArray
 ) -> tuple[Literal["Kolmogorov-Smirnov", "chi-square"], float, float]:
-    from scipy.stats import ks_2samp
-
     if column.levels:
         return "chi-square", *_categories(first, second, column.levels)
+    gone = np.isnan(first), np.isnan(second)
+    if not (gone[0].any() or gone[1].any()):
+        return _of_numbers(first, second)
+    p, _ = _categories(gone[0].astype(np.int64), gone[1].astype(np.int64), 2)
+    difference = float(gone[1].mean() - gone[0].mean())
+    first, second = first[~gone[0]], second[~gone[1]]
+    if not (len(first) and len(second)):
+        return "chi-square", p, difference
+    there = _of_numbers(first, second)
+    # two tests of one column (Bonferroni): what is there, and how much is missing
+    if there[1] <= p:
+        return there[0], min(1.0, 2 * there[1]), there[2]
+    return "chi-square", min(1.0, 2 * p), difference
+
+
+def _of_numbers(
+    first: FloatArray, second: FloatArray
+) -> tuple[Literal["Kolmogorov-Smirnov", "chi-square"], float, float]:
+    from scipy.stats import ks_2samp
+
     values, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
     if len(values) <= 2:
         p, _ = _categories(codes[: len(first)], codes[len(first) :], len(values))

@@ -54,6 +54,19 @@ class Numbers:
         """Return (n, d) numbers: imputed, standardised, categories as indicators."""
         return for_linear(as_frame(frame), self.columns, self.scaling)
 
+    def plain(self, frame: Any) -> pd.DataFrame:
+        """Return each column once: numbers and dates as numbers, categories as they are."""
+        frame = as_frame(frame)
+        found: dict[str, Any] = {}
+        for column in self.columns:
+            cells = frame[column.name]
+            if column.kind == "number":
+                cells = pd.to_numeric(cells).astype("Float64")
+            elif column.kind == "date":
+                cells = pd.to_datetime(cells, utc=True, format="ISO8601")
+            found[column.name] = cells
+        return pd.DataFrame(found)
+
     def names(self) -> list[str]:
         """Return a name for each of the d numbers."""
         # one cell of each column, as for_linear lays them out
