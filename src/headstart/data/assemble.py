@@ -12,7 +12,7 @@ import numpy as np
 from headstart import parallel
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, Decision, IntArray, Kind, Reporter, Skipped, Task
-from headstart.data.columns import apply_columns, fit_columns
+from headstart.data.columns import apply_columns, bare, fit_columns
 from headstart.data.decodable import readable
 from headstart.data.folders import LABEL
 from headstart.data.grouping import grouped
@@ -239,6 +239,7 @@ def fingerprint(items: Any, labels: AnyArray | None) -> str:
     """
     digest = hashlib.sha256()
     if hasattr(items, "iloc"):
+        items = bare(items)
         for name in items.columns:
             values = items[name].to_numpy()
             digest.update(f"column {name}\0".encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -48,11 +48,19 @@ def column_types(frame: Any) -> dict[str, ColumnType]:
     {'age': 'number', 'town': 'category'}
     """
     types: dict[str, ColumnType] = {}
+    known, kinds = frame.attrs.get("column_types", {}), dict(frame.dtypes)
     for name in frame.columns:
-        stored = frame.attrs.get("column_types", {}).get(name)
-        numeric = frame[name].dtype.kind in "fiub"
+        stored = known.get(name)
+        numeric = kinds[name].kind in "fiub"
         types[str(name)] = stored or ("number" if numeric else "category")
     return types
+
+
+def bare(frame: Any) -> Any:
+    """Return a view of a data frame without its ``attrs``, which pandas copies with each column."""
+    frame = frame.copy(deep=False)
+    frame.attrs = {}
+    return frame
 
 
 def fit_columns(
@@ -78,6 +86,7 @@ def fit_columns(
     """
     import pandas as pd
 
+    frame = bare(frame)
     read = {name: _read(frame[name]) for name in names}
     dropped: dict[str, str] = {}
     for name, column in read.items():
@@ -129,12 +138,14 @@ def apply_columns(frame: Any, types: Mapping[str, str | None], where: str) -> tu
             got=", ".join(map(str, frame.columns)),
             allowed=list(types),
         )
+    frame = bare(frame)
     out: dict[str, AnyArray] = {}
     found: dict[str, str] = {}
     for name, wanted in types.items():
-        values = list(frame[name])
-        column = _read(frame[name]) if wanted is None else _as(values, wanted)
+        series = frame[name]
+        column = _read(series) if wanted is None else _read_as(series, wanted)
         if column is None:
+            values = list(series)
             bad = _first_bad(values, str(wanted))
             raise DataError(
                 f"column {name!r} held a {wanted} in the training data, but not here",
@@ -168,7 +179,53 @@ def _blank(value: Any) -> bool:
     )
 
 
+def _plain_numbers(series: Any) -> bool:
+    """Whether a column is of numbers of the machine, so that none of its cells is to be judged."""
+    kind = series.dtype
+    plain = isinstance(kind, np.dtype) and kind.kind in "fiub" and kind.itemsize <= 8
+    return plain and len(series) > 0
+
+
+def _at_once(series: Any) -> _Read | None:
+    """Read a whole column as `_flags` and `_numbers` do cell by cell; None where those must."""
+    import pandas as pd
+
+    if _plain_numbers(series):
+        out = series.to_numpy().astype(np.float64)
+        if series.dtype.kind == "b":
+            return _Read("flag", out)
+    else:
+        cells = series.to_numpy(dtype=object)
+        if pd.api.types.infer_dtype(cells, skipna=False) != "string":
+            return None
+        try:
+            numbers = pd.to_numeric(pd.Series(cells, dtype=object))
+        except (TypeError, ValueError):
+            return None
+        if numbers.dtype.kind not in "fiu":
+            return None
+        out = numbers.to_numpy().astype(np.float64)
+        if not all(_blank(cells[place]) for place in np.flatnonzero(np.isnan(out))):
+            return None
+    infinite = np.isinf(out)
+    out[infinite | np.isnan(out)] = np.nan
+    return _Read("number", out, "infinite" if infinite.any() else "")
+
+
+def _read_as(series: Any, wanted: str) -> _Read | None:
+    read = _at_once(series) if wanted in ("number", "flag") else None
+    if read is None:
+        return _as(list(series), wanted)
+    if wanted == "number":
+        return replace(read, type="number")
+    blank = not read.note and bool(np.isnan(read.values).all())
+    return replace(read, type="flag") if blank else read
+
+
 def _read(series: Any) -> _Read:
+    read = _at_once(series)
+    if read is not None:
+        return read
     values = list(series)
     if series.dtype.kind == "M":
         return _dates(values) or _categories(values)
@@ -251,23 +308,29 @@ def _categories(values: list[Any]) -> _Read:
 
 def _useless(name: str, column: _Read) -> str:
     """Return why a column can tell nothing about the label, or "" where it can."""
-    if column.type == "category":
-        present = [value for value in column.values if isinstance(value, str)]
-    else:
-        present = list(column.values[~np.isnan(column.values)])
+    if column.type != "category":
+        return _useless_numbers(name, column)
+    present = [value for value in column.values if isinstance(value, str)]
     distinct = len(set(present))
     if distinct <= 1:
         return "it holds one value only" if distinct else "it is empty"
     if distinct < len(column.values) or distinct < _ID_ROWS:
         return ""
-    if column.type == "category":
-        return "each row has a value of its own, so it names rows and tells nothing about new ones"
-    numbers = np.asarray(present)
-    whole = bool(np.all(numbers == np.round(numbers)))
-    if column.type == "number" and whole:
-        steps = np.diff(numbers)
-        if np.all(steps == 1) or name.strip().lower() in _ID_NAMES:
-            return "it numbers the rows, and the order of rows can betray the label"
+    return "each row has a value of its own, so it names rows and tells nothing about new ones"
+
+
+def _useless_numbers(name: str, column: _Read) -> str:
+    numbers = column.values[~np.isnan(column.values)]
+    if not len(numbers):
+        return "it is empty"
+    if numbers.min() == numbers.max():
+        return "it holds one value only"
+    if column.type != "number" or len(numbers) < len(column.values) or len(numbers) < _ID_ROWS:
+        return ""
+    if not bool(np.all(numbers == np.round(numbers))) or len(np.unique(numbers)) < len(numbers):
+        return ""
+    if np.all(np.diff(numbers) == 1) or name.strip().lower() in _ID_NAMES:
+        return "it numbers the rows, and the order of rows can betray the label"
     return ""
 
 

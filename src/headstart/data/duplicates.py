@@ -18,6 +18,7 @@ from headstart import parallel
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import SILENT, AnyArray, IntArray, Reporter
 from headstart.data import near_images, near_texts
+from headstart.data.columns import bare
 from headstart.data.images import content_hash
 
 NATURAL_REPEATS = 0.5
@@ -204,6 +205,7 @@ def _table(frame: Any) -> DuplicateReport:
 def _row_keys(frame: Any) -> list[bytes]:
     if not frame.shape[1]:
         return [i.to_bytes(8, "little") for i in range(len(frame))]
+    frame = bare(frame)
     try:
         halves = [_hash_rows(frame, key) for key in ("headstart rows 1", "headstart rows 2")]
     except (TypeError, ValueError):  # cells that are lists or the like

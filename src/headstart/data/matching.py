@@ -38,8 +38,8 @@ class Matching:
     def apply(self, source: Any, target: Any) -> tuple[Any, Any]:
         """Return both frames with the shared columns alone, named and ordered alike."""
         back = {there: here for here, there in self.renamed.items()}
-        left = source[[back.get(name, name) for name in self.shared]].copy()
-        right = target[list(self.shared)].copy()
+        left = _only(source, [back.get(name, name) for name in self.shared])
+        right = _only(target, list(self.shared))
         left.columns = right.columns
         types = dict(source.attrs.get("column_types", {}))
         if types:
@@ -49,6 +49,11 @@ class Matching:
                 if back.get(name, name) in types
             }
         return left, right
+
+
+def _only(frame: Any, names: list[str]) -> Any:
+    """Return these columns; where those are all, a view rather than a copy of a large table."""
+    return frame.copy(deep=False) if list(frame.columns) == names else frame[names].copy()
 
 
 def match_columns(source: Any, target: Any) -> Matching:
@@ -113,8 +118,9 @@ def _sorts(frame: Any) -> dict[str, Sort]:
     """Return what each column holds; true and false are numbers."""
     stored: Mapping[str, Any] = frame.attrs.get("column_types", {})
     found: dict[str, Sort] = {}
+    kinds = dict(frame.dtypes)
     for name, kind in column_types(frame).items():
-        if name not in stored and frame[name].dtype.kind == "M":
+        if name not in stored and kinds[name].kind == "M":
             found[name] = "date"
         else:
             found[name] = "number" if kind == "flag" else kind

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from headstart.core.errors import DataError
-from headstart.core.types import FloatArray
+from headstart.core.types import AnyArray, FloatArray
 
 ONE_HOT = 50  # a linear model gets a column for each of the so many most frequent categories
 FEW = 10  # trees get one-hot columns up to so many categories, else rank and frequency
+CHUNK = 32  # columns that become numbers at a time
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 DATE_PARTS = ("days since 1970", "month", "day", "weekday", "hour")
 
@@ -60,11 +61,14 @@ def as_frame(X: Any) -> pd.DataFrame:
                 "not a table", where="X", got=f"shape {array.shape}", allowed="(rows, columns)"
             )
         X = pd.DataFrame(array)
-    frame = X.set_axis([str(name) for name in X.columns], axis=1)
+    frame = X.copy(deep=False)  # no cell is copied, nor, with each column, what ``attrs`` hold
+    frame.attrs = {}
+    frame.columns = pd.Index([str(name) for name in X.columns])
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise DataError("two columns share a name", where="X", got=twice)
-    return frame.reset_index(drop=True)
+    frame.index = pd.RangeIndex(len(frame))
+    return frame
 
 
 def learn(frame: pd.DataFrame) -> list[Column]:
@@ -81,7 +85,25 @@ def learn(frame: pd.DataFrame) -> list[Column]:
     return columns
 
 
+def _plain_numbers(values: pd.Series[Any]) -> bool:
+    """Whether a column is of numbers of the machine, so that none of its cells is to be judged."""
+    kind: Any = values.dtype
+    return isinstance(kind, np.dtype) and kind.kind in "fiub" and kind.itemsize <= 8
+
+
+def _one_value(numbers: AnyArray) -> bool:
+    """Whether all numbers are written alike (0.0 and -0.0 are not), or all are NaN."""
+    if numbers.dtype.kind == "f":
+        gone = np.isnan(numbers)
+        if gone.any():
+            return bool(gone.all())
+        numbers = np.ascontiguousarray(numbers).view(f"u{numbers.dtype.itemsize}")
+    return bool((numbers == numbers[:1]).all())
+
+
 def _learn_one(values: pd.Series[Any], name: str) -> Column:
+    if _plain_numbers(values):
+        return Column(name, "constant" if _one_value(values.to_numpy()) else "number")
     present = values.dropna()
     if values.isna().all() or (len(present) == len(values) and present.astype(str).nunique() == 1):
         return Column(name, "constant")
@@ -124,7 +146,12 @@ def require(frame: pd.DataFrame, columns: list[Column]) -> None:
 def _numbers(frame: pd.DataFrame, column: Column) -> FloatArray:
     values = frame[column.name]
     try:
-        numbers = pd.to_numeric(values).astype("Float64").to_numpy(np.float64, na_value=math.nan)
+        if _plain_numbers(values):
+            numbers: FloatArray = values.to_numpy().astype(np.float64)
+            numbers[np.isnan(numbers)] = math.nan  # one NaN like another
+        else:
+            wide = pd.to_numeric(values).astype("Float64")
+            numbers = wide.to_numpy(np.float64, na_value=math.nan)
     except (TypeError, ValueError):
         text = pd.to_numeric(values, errors="coerce").isna() & values.notna()
         place = int(np.argmax(text.to_numpy()))
@@ -220,8 +247,29 @@ def _plain(frame: pd.DataFrame, columns: list[Column]) -> tuple[FloatArray, Floa
     return np.hstack(numbers), np.hstack(hot)
 
 
+def _chunks(columns: list[Column]) -> list[list[Column]]:
+    """Return the columns that vary, a few at a time: whole tables take much memory."""
+    used = [column for column in columns if column.kind != "constant"]
+    return [used[start : start + CHUNK] for start in range(0, max(len(used), 1), CHUNK)]
+
+
 def fit_scaling(frame: pd.DataFrame, columns: list[Column]) -> Scaling:
     """Learn imputation (medians) and standardisation from a table."""
+    require(frame, columns)
+    chunks = _chunks(columns)
+    parts = [_fit_chunk(frame, chunk, whole=len(chunks) == 1) for chunk in chunks]
+    median, missing = (np.concatenate([part[at] for part in parts]) for at in range(2))
+    # numbers of all chunks, then their indicators, then categories
+    mean, spread = (
+        np.concatenate([part[at][place] for place in range(3) for part in parts]) for at in (2, 3)
+    )
+    return Scaling(median, missing, mean, np.where(spread > 1e-12, spread, np.inf))
+
+
+def _fit_chunk(
+    frame: pd.DataFrame, columns: list[Column], *, whole: bool
+) -> tuple[FloatArray, FloatArray, list[FloatArray], list[FloatArray]]:
+    """Return medians, what was missing; means and spreads of numbers, indicators, categories."""
     numbers, hot = _plain(frame, columns)
     gone = np.isnan(numbers)
     median = np.zeros(numbers.shape[1])
@@ -229,9 +277,13 @@ def fit_scaling(frame: pd.DataFrame, columns: list[Column]) -> Scaling:
         present = numbers[~gone[:, place], place]
         median[place] = float(np.median(present)) if len(present) else 0.0
     missing: FloatArray = np.asarray(gone.any(axis=0), dtype=np.float64)
-    whole = _complete(numbers, hot, median, missing)
-    spread = whole.std(axis=0)
-    return Scaling(median, missing, whole.mean(axis=0), np.where(spread > 1e-12, spread, np.inf))
+    complete = _complete(numbers, hot, median, missing)
+    width = complete.shape[1]
+    if width == 1 and not whole:  # numpy sums a single column in another order than several
+        complete = np.repeat(complete, 2, axis=1)
+    ends = [numbers.shape[1], width - hot.shape[1]]
+    mean, spread = complete.mean(axis=0)[:width], complete.std(axis=0)[:width]
+    return median, missing, np.split(mean, ends), np.split(spread, ends)
 
 
 def _complete(
@@ -246,10 +298,25 @@ def for_linear(frame: pd.DataFrame, columns: list[Column], scaling: Scaling) -> 
 
     Rows have a mean squared norm of about 1, so that one grid of penalties suits any width.
     """
-    numbers, hot = _plain(frame, columns)
-    whole = _complete(numbers, hot, scaling.median, scaling.missing)
-    width = max(int(np.isfinite(scaling.spread).sum()), 1)
-    result: FloatArray = (whole - scaling.mean) / scaling.spread / np.sqrt(width)
+    require(frame, columns)
+    result = np.empty((len(frame), len(scaling.mean)))
+    varies = max(int(np.isfinite(scaling.spread).sum()), 1)
+    n, m = 0, 0  # numbers and indicators so far; categories stand behind all of those
+    k = len(scaling.median) + int((scaling.missing > 0).sum())
+    for chunk in _chunks(columns):
+        numbers, hot = _plain(frame, chunk)
+        width = numbers.shape[1]
+        own = slice(n, n + width)
+        missing = scaling.missing[own]
+        gone = int((missing > 0).sum())
+        first = len(scaling.median) + m
+        places = np.r_[own, first : first + gone, k : k + hot.shape[1]]
+        complete = _complete(numbers, hot, scaling.median[own], missing)
+        complete -= scaling.mean[places]
+        complete /= scaling.spread[places]
+        complete /= np.sqrt(varies)
+        result[:, places] = complete
+        n, m, k = n + width, m + gone, k + hot.shape[1]
     return result
 
 
