@@ -48,11 +48,12 @@ def columns_of(frame: pd.DataFrame) -> tuple[Column, ...]:
     tuple of Column, length d
     """
     from headstart.data import column_types
+    from headstart.data.columns import bare
 
     columns = []
-    for (name, held), position in zip(
-        column_types(frame).items(), range(frame.shape[1]), strict=True
-    ):
+    types = column_types(frame)
+    frame = bare(frame)
+    for position, (name, held) in enumerate(types.items()):
         mean = spread = 0.0
         if held == "number":
             values = frame.iloc[:, position].astype("float64")
