@@ -159,6 +159,44 @@ def test_no_column_in_common_takes_labels(here: Path) -> None:
         result.picture("both.png")
 
 
+def test_rows_that_were_learnt_from_do_not_judge(here: Path) -> None:
+    result = transfer_from(here / "source.csv", here / "source.csv")
+    assert not result.adapted
+    assert result.gain is None
+    assert any("neither copies nor in the source" in str(one) for one in result.decisions)
+
+
+def test_a_handful_of_target_rows_adapts_nothing(here: Path) -> None:
+    few = pd.read_csv(here / "target.csv")[:3]
+    result = transfer_from(here / "source.csv", few)
+    assert not result.adapted
+    assert "3 rows of the target are too few" in result.why
+
+
+def test_source_only_is_scored_on_the_labels_there_are(here: Path) -> None:
+    result = transfer_from(here / "source.csv", here / "truth.csv", strategy="source-only")
+    assert result.score is not None
+    assert result.score.n == 220
+    assert result.score.estimate == pytest.approx(right(result, here))
+    assert "Nothing was compared: accuracy" in str(result)
+
+
+def test_arguments_in_the_wrong_order_are_told(here: Path) -> None:
+    with pytest.raises(UnknownNameError, match="SOURCE_DATA, the labelled one, comes first"):
+        transfer_from(here / "target.csv", here / "source.csv", label="kind")
+
+
+@pytest.mark.parametrize("name", ["both.jpg", "nowhere/both.png"])
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
+    here: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["transfer", str(here / "none"), str(here / "none"), "-o", str(tmp_path / "m")]
+    with pytest.raises(SystemExit) as stopped:
+        run([*arguments, "--picture", str(tmp_path / name)])
+    assert stopped.value.code == 2
+    assert "picture" in capsys.readouterr().err
+
+
 def test_numbers_to_predict_are_refused(here: Path) -> None:
     frame = pd.read_csv(here / "source.csv")
     frame["kind"] = np.random.default_rng(0).normal(size=len(frame))
@@ -191,7 +229,7 @@ def test_the_command_line_writes_a_model_and_one_json_object(
         run([*arguments, model, *labels])
     assert not stopped.value.code
     out = capsys.readouterr().out
-    assert "Judged on 74 labelled items of the target" in out
+    assert "Compared by 74 labelled items of the target" in out
     assert "You get " in out
     nowhere = ["transfer", "no such file", "nor this", "-o", model, "--strategy", "linear-to"]
     with pytest.raises(SystemExit) as stopped:
@@ -334,6 +372,15 @@ def test_class_frequencies_need_those_of_the_source(here: Path, model: Path) -> 
     assert "prior-em" not in {way.name for way in hs.adapt(silent, here / "same.csv").ways}
     with pytest.raises(OptionError, match="how frequent the classes were"):
         hs.adapt(silent, here / "same.csv", strategy="prior-em")
+
+
+def test_adapt_takes_columns_by_name_and_says_which_are_missing(here: Path, model: Path) -> None:
+    target = pd.read_csv(here / "target.csv")
+    plain = hs.adapt(model, target, strategy="t3a")
+    renamed = hs.adapt(model, target.rename(columns={"x0": "X 0"}), strategy="t3a")
+    assert renamed.ways[1].changed == plain.ways[1].changed
+    with pytest.raises(DataError, match="missing: x3"):
+        hs.adapt(model, target.drop(columns="x3"))
 
 
 @pytest.mark.parametrize("way", ["tent", "adabn"])

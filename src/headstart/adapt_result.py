@@ -57,6 +57,8 @@ class AdaptResult:
     gain : Gain or None
         Of ``gain_of`` over the model as it was.
     gain_of : str
+    corrected : bool
+        What picking the best on the same labels costs is taken off.
     ways : tuple of Way
     decisions : tuple of Decision
     seconds : float
@@ -72,6 +74,7 @@ class AdaptResult:
     score: Score | None
     gain: Gain | None
     gain_of: str
+    corrected: bool
     ways: tuple[Way, ...]
     decisions: tuple[Decision, ...]
     seconds: float
@@ -127,7 +130,9 @@ class AdaptResult:
                 "would tell: --target-labels FILE.",
                 end,
             )
-        return worth(self.gain, self.gain_of, "the model as it was", self.judged_by), end
+        return worth(
+            self.gain, self.gain_of, "the model as it was", self.judged_by, corrected=self.corrected
+        ), end
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values: what ``headstart adapt --json`` prints."""
@@ -142,6 +147,7 @@ class AdaptResult:
             "chosen": self.chosen,
             "adapted": self.adapted,
             "judged_by": self.judged_by,
+            "corrected": self.corrected,
             "score": None if self.score is None else asdict(self.score),
             "gain": None if self.gain is None else {**asdict(self.gain), "of": self.gain_of},
             "ways": [asdict(way) for way in self.ways],

@@ -20,7 +20,7 @@ from headstart import encode, select
 from headstart.adapt_result import AS_IT_WAS, AdaptResult, Way
 from headstart.bundle import Bundle
 from headstart.bundle.enrol import PROMISES, contents_of
-from headstart.core.errors import OptionError, UnknownNameError
+from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import (
     SILENT,
     AnyArray,
@@ -30,6 +30,7 @@ from headstart.core.types import (
     State,
     Task,
 )
+from headstart.data.matching import match_columns
 from headstart.evaluate.shift_domain import equal_rows
 from headstart.strategies import STRATEGIES, source_free
 from headstart.strategies.adaptation.forms import LinearForm
@@ -41,6 +42,7 @@ from headstart.strategies.tuned import PREFIX, tuned_backbone
 from headstart.transfer import Log
 
 PRIOR = "prior-em"
+MANY = 0.3  # share of labels that change above which that is said aloud
 
 
 def adapt(
@@ -139,6 +141,10 @@ def adapt(
     )
     shipped = changed[said.name]
     log.add(*shipped.decisions, *said.decisions)
+    moved = float((guessed[said.name] != guessed[AS_IT_WAS]).mean())
+    if said.gain is None and moved > MANY:
+        why = f"{100 * moved:.0f} % of the items get another label, and no label says it is right"
+        log.add(Decision("look at some of them before you use the model", why))
     contents = replace(
         contents_of(before),
         **shipped.replaced(before, prefix),
@@ -158,6 +164,7 @@ def adapt(
         score=said.score,
         gain=said.gain,
         gain_of=said.gain_of,
+        corrected=said.corrected,
         ways=tuple(
             Way(
                 name,
@@ -243,7 +250,18 @@ def _linear(before: Bundle) -> tuple[LinearHead, str]:
 def _rows(before: Bundle, items: Any) -> FloatArray:
     """Return what the linear head takes: features of the source, or the numbers of a table."""
     if isinstance(before.estimator, AdaptedTable):
-        frame = items[[column.name for column in before.manifest.columns]]
+        own = _no_rows(before)
+        matching = match_columns(own, items)
+        lacking = [name for name in matching.only_source if name in own.columns]
+        if lacking:
+            raise DataError(
+                "columns are missing that the model was fitted on",
+                where="UNLABELLED",
+                got=", ".join(map(str, items.columns[:20])),
+                hint="missing: " + ", ".join(lacking),
+            )
+        back = {there: here for here, there in matching.renamed.items()}
+        frame = items.rename(columns=back)[list(own.columns)]
         return np.asarray(before.estimator.numbers_(frame), dtype=np.float64)
     return np.asarray(before.features(items), dtype=np.float64)
 
@@ -269,7 +287,10 @@ def _no_rows(before: Bundle) -> Any:
         return []
     import pandas as pd
 
-    return pd.DataFrame(columns=[column.name for column in before.manifest.columns])
+    columns = before.manifest.columns
+    frame = pd.DataFrame(columns=[column.name for column in columns])
+    frame.attrs["column_types"] = {column.name: column.type for column in columns}
+    return frame
 
 
 def _usual(before: Bundle, log: Log) -> tuple[str, ...]:

@@ -53,6 +53,10 @@ class DomainResult:
         Of the best adapter over the same learner without adaptation, paired on the same rows.
     gain_of : str
         Which adapter that is: what is handed back, unless that does not adapt.
+    corrected : bool
+        What picking the best on the same labels costs is taken off score and gain.
+    why : str
+        Why this one is handed back.
     over_alone : Gain or None
         Of what is handed back over the target's labels alone: not to transfer at all.
     candidates : tuple of Candidate
@@ -77,6 +81,8 @@ class DomainResult:
     baselines: Mapping[str, Score]
     gain: Gain | None
     gain_of: str
+    corrected: bool
+    why: str
     over_alone: Gain | None
     candidates: tuple[Candidate, ...]
     chose_by: str
@@ -159,12 +165,20 @@ class DomainResult:
         return (said,)
 
     def _worth(self) -> str:
+        if self.gain is None and self.score is not None:
+            s = self.score
+            return (
+                f"Nothing was compared: {s.metric} {s.estimate:.3f} [{s.low:.3f}, {s.high:.3f}] on "
+                f"{self.judged_by}."
+            )
         if self.gain is None:
             return (
                 f"Nothing is measured on the target: {self.judged_by}. Thirty to a hundred labels "
                 "of it would tell: --target-labels FILE."
             )
-        return worth(self.gain, self.gain_of, self.gain.baseline, self.judged_by)
+        return worth(
+            self.gain, self.gain_of, self.gain.baseline, self.judged_by, corrected=self.corrected
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values: what ``headstart transfer --json`` prints."""
@@ -181,6 +195,8 @@ class DomainResult:
             },
             "shift": None if self.shift is None else self.shift.to_json(),
             "judged_by": self.judged_by,
+            "corrected": self.corrected,
+            "why": self.why,
             "chosen": {"source": self.chosen.source, "strategy": self.chosen.strategy},
             "adapted": self.adapted,
             "score": None if self.score is None else asdict(self.score),

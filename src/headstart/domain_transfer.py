@@ -14,12 +14,14 @@ from typing import Any
 from headstart import data as data_room
 from headstart import evaluate, select
 from headstart.bundle import BundleContents
-from headstart.core.errors import DataError
+from headstart.core.errors import DataError, OptionError
 from headstart.core.types import SILENT, Candidate, Decision, Modality, Reporter, Task
 from headstart.data.for_target import joined
 from headstart.domain_result import DomainResult
 from headstart.domain_view import DomainView, domain_view
 from headstart.transfer import Log
+
+FIRST = "SOURCE_DATA, the labelled one, comes first"
 
 
 def transfer_from(
@@ -87,8 +89,8 @@ def transfer_from(
     select.check_adapters(strategy)
 
     # Read both domains.
-    ours = _source_task(
-        data_room.read(
+    try:
+        read = data_room.read(
             source_data,
             label=label,
             text=text,
@@ -98,7 +100,10 @@ def transfer_from(
             allow_unreadable=allow_unreadable,
             reporter=reporter,
         )
-    )
+    except (DataError, OptionError) as error:
+        error.hint = f"{error.hint}. {FIRST}" if error.hint else FIRST
+        raise
+    ours = _source_task(read)
     log.add(*ours.decisions)
     target = data_room.read_target(
         target_data,
@@ -229,6 +234,8 @@ def _result(
         baselines=choice.baselines or {},
         gain=choice.gain,
         gain_of=choice.gain_of,
+        corrected=choice.corrected,
+        why=choice.why,
         over_alone=choice.over_alone,
         candidates=candidates,
         chose_by=choice.chose_by,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headstart.core.types import Gain
 
 
-def worth(gain: Gain, name: str, baseline: str, judged_by: str) -> str:
+def worth(gain: Gain, name: str, baseline: str, judged_by: str, *, corrected: bool = False) -> str:
     """Return a gain on the target as a sentence.
 
     Parameters
@@ -17,12 +17,16 @@ def worth(gain: Gain, name: str, baseline: str, judged_by: str) -> str:
     baseline : str
         Over what.
     judged_by : str
+    corrected : bool
+        What picking the best on the same labels costs is taken off.
 
     Examples
     --------
     >>> print(worth(Gain(0.1, 0.02, 0.18, 60, verdict="positive"), "coral", "source", "60"))
     Positive transfer: coral is worth +10.0 points of accuracy [+2.0, +18.0] over source, on 60.
     """
+    if corrected:
+        judged_by += ", corrected for having been picked on them"
     size = f"{100 * gain.estimate:+.1f} points of {gain.metric}"
     size += f" [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
     if name == "target-only":

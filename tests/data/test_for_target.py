@@ -59,6 +59,15 @@ def test_labels_come_by_row_or_by_text(tmp_path: Path, source: Task, name: str) 
     assert "1 labels of the target" in str(target.decisions[-1])
 
 
+def test_labels_given_apart_replace_those_in_the_data_and_that_is_said(
+    tmp_path: Path, source: Task
+) -> None:
+    path = table(tmp_path, text=["one", "two"], mood=["y", "n"])
+    target = read_target(path, source, labels={"1": "n", "2": "n"})
+    assert target.labels.tolist() == ["n", "n"]
+    assert "1 labels of the target are replaced" in str(target.decisions[-1])
+
+
 def test_labels_of_items_that_are_not_there_name_the_row(tmp_path: Path, source: Task) -> None:
     path = table(tmp_path, text=["one", "two"])
     labels = tmp_path / "labels.csv"
@@ -73,7 +82,9 @@ def test_labels_of_items_that_are_not_there_name_the_row(tmp_path: Path, source:
         ({"1": None}, "no label"),
         (pd.DataFrame({"a": [1], "b": [2], "c": [3]}), "two columns"),
         ("nowhere.csv", "no such file"),
-        ({"1": "maybe"}, "classes that the source has not: 'maybe'"),
+        ({"1": "maybe"}, "row 1: a class that the source has not .got 'maybe'"),
+        ({"1": "Y"}, "Did you mean 'y'"),
+        (pd.DataFrame({"a": [1, 1], "b": ["y", "n"]}), "row 2: two labels for one item"),
     ],
 )
 def test_labels_that_cannot_be_used(

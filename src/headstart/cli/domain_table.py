@@ -24,24 +24,21 @@ def domain_table(result: DomainResult, model: str) -> Iterator[RenderableType]:
         f"{result.source.n:,} source items, {result.target.n:,} target items "
         f"({result.n_labels:,} with a label), {len(result.source.classes)} classes"
     )
-    yield Text(f"Chosen by {result.chose_by}")
-    table = new_table("candidate", f">{result.metric}", ">95 % interval", "")
-    for one in result.candidates:
-        note = one.reason if one.status in ("left out", "failed") else ""
-        style = "bold" if one.status == "chosen" else ""
-        note = "chosen" if one.status == "chosen" else note
-        table.add_row(escape(one.strategy), *_cells(one.score), escape(note), style=style)
-    yield table
-    if result.baselines:
-        yield ""
-        yield Text(f"Judged on {result.judged_by}")
-        table = new_table("", f">{result.metric}", ">95 % interval")
-        if result.score is not None:
-            table.add_row(escape(result.chosen.strategy), *_cells(result.score), style="bold")
-        for name, score in result.baselines.items():
-            if name != result.chosen.strategy:
-                table.add_row(escape(name), *_cells(score))
+    rows = [one for one in result.candidates if one.score or one.status == "chosen" or one.reason]
+    told = [one for one in rows if one.score is not None]
+    if told:
+        yield Text(f"Compared by {result.chose_by}")
+        spread = any(one.score.low == one.score.low for one in told if one.score)
+        columns = [f">{result.metric.replace('_', ' ')}", *([">95 % interval"] * spread)]
+        table = new_table("candidate", *columns, "")
+        for one in rows:
+            chosen = one.status == "chosen"
+            cells = _cells(one.score)[: 1 + spread]
+            note = "chosen" if chosen else one.reason
+            table.add_row(escape(one.strategy), *cells, escape(note), style="bold" * chosen)
         yield table
+    if result.why:
+        yield Text(result.why)
     yield ""
     colour = "green" if result.gain is not None and result.gain.verdict == "positive" else "yellow"
     for sentence in result.sentences():

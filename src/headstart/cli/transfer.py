@@ -62,6 +62,10 @@ def transfer(
 
         bundle.check_target(output)
         check_writable(output)
+        if picture is not None:
+            from headstart.evaluate.shift_picture import check_picture
+
+            check_picture(picture)
         result = transfer_from(
             source_data,
             target_data,
@@ -79,6 +83,7 @@ def transfer(
         )
         if picture is not None:
             result.picture(picture)
+            reporter.say(f"picture: {picture}")
         result.save(output, standalone=standalone, overwrite=True)
     if json:
         emit_json(result.to_json() | {"model": str(output)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,8 +114,8 @@ def read_target(
         )
     decisions = list(task.decisions)
     if labels is not None:
-        found, said = _named(found, task, labels)
-        decisions.append(said)
+        found, said = _named(found, task, labels, source.classes)
+        decisions += said
     _among(found, task, source)
     array = np.empty(task.n, dtype=object)
     array[:] = found
@@ -215,16 +216,13 @@ def joined(task: Task, more: Task) -> Task:
     )
 
 
-def _named(found: list[Any], task: Task, labels: Any) -> tuple[list[Any], Decision]:
+def _named(
+    found: list[Any], task: Task, labels: Any, classes: tuple[str, ...]
+) -> tuple[list[Any], list[Decision]]:
     """Return the labels with those of a table of names and labels put in."""
-    places: dict[str, int] = {}
-    for place, name in enumerate(task.ids):
-        places.setdefault(name, place)
-        places.setdefault(name.removeprefix("row "), place)
-    if task.modality == "text":
-        for place, text in enumerate(task.items):
-            places.setdefault(str(text).strip(), place)
-    result, where, count = list(found), _origin(labels), 0
+    places = _places(task)
+    where = _origin(labels)
+    given: dict[int, tuple[str, int]] = {}
     for row, (name, label) in enumerate(_pairs(labels), start=1):
         if is_missing(label):
             continue
@@ -237,11 +235,46 @@ def _named(found: list[Any], task: Task, labels: Any) -> tuple[list[Any], Decisi
                 allowed=shown(list(task.ids)),
                 hint="Name items by their row, by their path within DATA, or by their text",
             )
-        result[at] = class_name(label)
-        count += 1
-    if not count:
+        read = class_name(label)
+        if read not in classes:
+            folded = {name.casefold(): name for name in classes}
+            near = difflib.get_close_matches(str(read).casefold(), folded, n=1)
+            raise DataError(
+                "a class that the source has not",
+                where=f"{where}, row {row}",
+                got=read,
+                allowed=shown(list(classes), 20),
+                hint=f"Did you mean {folded[near[0]]!r}?" if near else None,
+            )
+        if at in given and given[at][0] != read:
+            raise DataError(
+                "two labels for one item",
+                where=f"{where}, row {row}",
+                got=f"{read!r}, and {given[at][0]!r} in row {given[at][1]}",
+                hint="Leave one of them",
+            )
+        given[at] = (read, row)
+    if not given:
         raise DataError("there is no label", where=where, hint="Give an item and its label a row")
-    return result, Decision(f"{count:,} labels of the target", f"from {where}")
+    said = [Decision(f"{len(given):,} labels of the target", f"from {where}")]
+    other = sum(found[at] not in (None, label) for at, (label, _) in given.items())
+    if other:
+        said.append(
+            Decision(f"{other} labels of the target are replaced", f"{where} says otherwise")
+        )
+    return [given[at][0] if at in given else label for at, label in enumerate(found)], said
+
+
+def _places(task: Task) -> dict[str, int]:
+    """Return where each item stands, by every name that it has."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(task.ids):
+        places.setdefault(name, place)
+        places.setdefault(name.removeprefix("row "), place)
+    if task.modality == "text":
+        for place, text in enumerate(task.items):
+            places.setdefault(str(text).strip(), place)
+    return places
 
 
 def _origin(labels: Any) -> str:

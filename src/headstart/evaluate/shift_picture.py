@@ -21,6 +21,27 @@ BARS = 12
 LONGEST = 22
 
 
+def check_picture(path: str | Path) -> Path:
+    """Refuse a picture that cannot be written, before any work is done.
+
+    Raises
+    ------
+    OptionError
+        Another ending, or a folder that is not there.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise OptionError(
+            "not a kind of picture that is written",
+            where="picture",
+            got=str(path),
+            allowed=f"a name that ends in {' or '.join(FORMATS)}",
+        )
+    if not path.absolute().parent.is_dir():
+        raise OptionError("there is no such folder", where="picture", got=str(path.parent))
+    return path
+
+
 def shift_picture(shift: Shift, X: Any, X_target: Any, path: str | Path, *, seed: int = 0) -> Path:
     """Draw both domains on the two widest directions of their rows, and what differs.
 
@@ -52,14 +73,7 @@ def shift_picture(shift: Shift, X: Any, X_target: Any, path: str | Path, *, seed
     DataError
         The domains have no rows, other columns, or hold NaN or infinity.
     """
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise OptionError(
-            "not a kind of picture that is written",
-            where="path",
-            got=str(path),
-            allowed=f"a name that ends in {' or '.join(FORMATS)}",
-        )
+    path = check_picture(path)
     source, target, _ = read(X, X_target, None)
     ours, theirs, shares = two_axes(source, target, seed)
     try:

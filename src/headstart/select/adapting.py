@@ -41,6 +41,8 @@ MARGIN = 0.05
 LABEL_SHIFT = "label-shift-em"
 MOST_SOURCE = 4000
 """Rows of the source that the comparison by labels learns from."""
+FEWEST_ROWS = 30
+"""Rows of the target below which nothing is adapted without labels: chance moves it more."""
 Make = Callable[[], Any]
 
 
@@ -173,6 +175,8 @@ def _without_labels(
             f"(balanced accuracy {learnt.estimate:+.3f} [{learnt.low:+.3f}, {learnt.high:+.3f}]): "
             "there is nothing to transfer; are the labels in the order of the rows?"
         )
+    if len(target) < FEWEST_ROWS:
+        return stays(f"{len(target)} rows of the target are too few to adapt by")
     if shift.verdict == "none":
         return stays("no test finds a shift between source and target")
     if shift.verdict == "label" and LABEL_SHIFT in candidates:
@@ -290,9 +294,12 @@ def _by_labels(
     if SOURCE_ONLY not in said or len(said) < 2:
         why = "the candidates cannot be fitted with the labels of some folds"
         return _with(choice, Decision("target labels not used to choose", why))
-    once = distinct(drawn[seen])
+    once = distinct(drawn[seen], learnt=X)
     if len(once) < FEWEST:
-        why = f"{len(once)} different rows are too few to compare by ({FEWEST} are needed)"
+        why = (
+            f"{len(once)} labelled rows that are neither copies nor in the source are too few to "
+            f"compare by ({FEWEST} are needed)"
+        )
         return _with(choice, Decision("target labels not used to choose", why))
     truth = [given[int(at)] for at in seen[once]]
     said = {name: one[once] for name, one in said.items()}
@@ -310,7 +317,7 @@ def _decided(choice: AdaptChoice, compared: Comparison) -> tuple[str, Decision]:
             f"{compared.n} target labels: right on {one.score.estimate:.3f}, "
             f"{one.gain.estimate:+.3f} [{one.gain.low:+.3f}, {one.gain.high:+.3f}] over source-only"
             f" (exact McNemar test, corrected for {len(names) - 1} candidates, "
-            f"p = {one.p_adjusted:.3f})"
+            f"{'p < 0.001' if one.p_adjusted < 0.001 else f'p = {one.p_adjusted:.3f}'})"
         )
         if one.name == SOURCE_ONLY:
             why = f"{compared.n} target labels: every candidate is worse than source-only"

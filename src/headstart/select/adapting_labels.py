@@ -267,9 +267,17 @@ def holm(values: Mapping[str, float]) -> dict[str, float]:
     return found
 
 
-def distinct(rows: FloatArray) -> IntArray:
-    """Return the places of rows, of equal ones the first: copies prove nothing twice."""
-    return np.sort(np.unique(equal_rows(rows), return_index=True)[1])
+def distinct(rows: FloatArray, *, learnt: FloatArray | None = None) -> IntArray:
+    """Return the places of rows, of equal ones the first: copies prove nothing twice.
+
+    Rows that are among those ``learnt`` from prove nothing at all, and are left out.
+    """
+    n = 0 if learnt is None else len(learnt)
+    every = rows if learnt is None else np.vstack([learnt, rows])
+    group = equal_rows(every)
+    known = np.isin(group[n:], group[:n])
+    first = np.unique(group[n:], return_index=True)[1]
+    return np.sort(first[~known[first]])
 
 
 def cross_predictions(

@@ -30,6 +30,8 @@ class ChangeChoice:
     gain : Gain or None
         Of ``gain_of`` over the model as it was.
     gain_of : str
+    corrected : bool
+        What picking the best on the same labels costs is taken off.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ChangeChoice:
     score: Score | None = None
     gain: Gain | None = None
     gain_of: str = ""
+    corrected: bool = False
 
 
 def choose_change(
@@ -98,6 +101,7 @@ def choose_change(
         compared.corrected if corrected else of[name].score,
         compared.gain if best == first and named is None else of[best].gain,
         best,
+        best == first and named is None,
     )
 
 
@@ -132,8 +136,8 @@ def _decided(
         one = compared.of(compared.settled)
         return one.name, Decision(
             f"{one.name} by the target's labels",
-            f"better beyond chance on {compared.n} of them (p = {one.p_adjusted:.3f}, corrected "
-            f"for {len(compared.candidates) - 1} ways)",
+            f"better beyond chance on {compared.n} of them ({_p(one.p_adjusted)}, corrected for "
+            f"{len(compared.candidates) - 1} ways)",
             "--strategy NAME takes another",
         )
     more = compared.labels_to_settle
@@ -143,3 +147,7 @@ def _decided(
         f"no way is better beyond chance on {compared.n} labels{about}",
         "--strategy NAME takes one all the same",
     )
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

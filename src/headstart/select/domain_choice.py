@@ -11,8 +11,9 @@ import numpy as np
 from sklearn.base import clone
 
 from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score, State
+from headstart.evaluate import Predictions, score
 from headstart.evaluate.shift import Shift
-from headstart.select.adapting import AdaptChoice, choose_adapter
+from headstart.select.adapting import LABEL_SHIFT, AdaptChoice, choose_adapter
 from headstart.select.adapting_labels import (
     FEWEST,
     Comparison,
@@ -54,6 +55,10 @@ class DomainChoice:
         Of ``gain_of`` over not adapting.
     gain_of : str
         The best adapter: what is handed back, unless that is the baseline.
+    why : str
+        Why this one is handed back, in a sentence.
+    corrected : bool
+        What picking the best of several on the same labels costs is taken off score and gain.
     over_alone : Gain or None
         Of what is handed back over the target's labels alone, which is not to transfer at all.
     """
@@ -69,6 +74,8 @@ class DomainChoice:
     baselines: Mapping[str, Score] | None = None
     gain: Gain | None = None
     gain_of: str = ""
+    why: str = ""
+    corrected: bool = False
     over_alone: Gain | None = None
 
 
@@ -109,18 +116,51 @@ def choose_domain(
     adapter.fit(X, y, X_target, y_target, domain=domain)
     if _stepped_back(name, adapter, plan, X, y, X_target, domain):
         why = f"{name} stepped back by itself: it is the model of the source alone"
-        decisions = (*decisions, *adapter.decisions_, Decision("no adaptation", why))
+        back = Decision("no adaptation", why)
+        decisions = (*decisions, *adapter.decisions_, back)
         name = SOURCE_ONLY
-    scores = {one: _circular(found) for one, found in choice.scores.items()}
+    scores = {one: _circular(found) for one, found in choice.scores.items() if not found.failed}
+    failed = {one: found.failed for one, found in choice.scores.items() if found.failed}
+    if scores and LABEL_SHIFT in plan.candidates and LABEL_SHIFT not in scores:
+        failed[LABEL_SHIFT] = "other class shares do not explain the shift"
     by = BY_CIRCLE if scores else BY_NOBODY
     metric = CIRCULAR
     if choice.comparison is not None:
         scores = {one.name: one.score for one in choice.comparison.candidates}
-        metric, by = METRIC, _by_labels(choice.comparison)
+        metric, by, failed = METRIC, _by_labels(choice.comparison), {}
     whole = DomainChoice(
-        name, adapter, decisions, _candidates(plan, name, scores), by, metric, _unjudged(y_target)
+        name,
+        adapter,
+        decisions,
+        _candidates(plan, name, scores, failed),
+        by,
+        metric,
+        _unjudged(y_target),
+        why=_reason(decisions),
     )
+    if choice.comparison is None and list(plan.candidates) == [SOURCE_ONLY]:
+        return _alone_judged(whole, X, X_target, y_target, seed)
     return _judged(whole, choice.comparison, SOURCE_ONLY)
+
+
+def _reason(decisions: tuple[Decision, ...]) -> str:
+    """Return why, of the last thing that was decided."""
+    return f"{decisions[-1].what}: {decisions[-1].why}" if decisions else ""
+
+
+def _alone_judged(
+    choice: DomainChoice, X: FloatArray, X_target: FloatArray, y_target: AnyArray, seed: int
+) -> DomainChoice:
+    """Score the model of the source, which has seen no label of the target, on all there are."""
+    known = np.flatnonzero([label is not None for label in y_target])
+    known = known[distinct(X_target[known], learnt=X)]
+    if len(known) < FEWEST:
+        return choice
+    truth = np.array([str(y_target[place]) for place in known])
+    said = Predictions(choice.adapter.predict(X_target[known]).astype(str))
+    found = score(METRIC, truth, said, seed=seed)
+    words = f"{len(known):,} labelled items of the target"
+    return replace(choice, score=found, baselines={SOURCE_ONLY: found}, judged_by=words)
 
 
 def _stepped_back(
@@ -245,6 +285,7 @@ def _different(
         BY_NOBODY if compared is None else _by_labels(compared),
         METRIC,
         _unjudged(y_target),
+        why=_reason(tuple(decisions)),
     )
     return _judged(whole, compared, TARGET_ONLY)
 
@@ -270,6 +311,7 @@ def _judged(choice: DomainChoice, compared: Comparison | None, baseline: str) ->
             if name == baseline or (name in ADAPTERS and ADAPTERS[name].family == "baseline")
         },
         gain=compared.gain if best == first else of[best].gain,
+        corrected=best == first,
         gain_of=best,
     )
 
@@ -292,15 +334,19 @@ def _circular(found: Any) -> Score:
 
 
 def _candidates(
-    plan: DomainPlan, chosen: str, scores: Mapping[str, Score]
+    plan: DomainPlan,
+    chosen: str,
+    scores: Mapping[str, Score],
+    failed: Mapping[str, str] | None = None,
 ) -> tuple[Candidate, ...]:
     """Return what took part, the best first."""
+    failed = failed or {}
     every = [
         Candidate(
             name,
             score=scores.get(name),
-            status="chosen" if name == chosen else "lost",
-            reason="" if name in scores else "not compared",
+            status="chosen" if name == chosen else "failed" if name in failed else "lost",
+            reason=failed.get(name, "" if name in scores else "not compared"),
         )
         for name in dict.fromkeys([*plan.candidates, *scores, chosen])
     ]
