@@ -51,7 +51,7 @@ class PriorEM(HeadChange):
     >>> rows = np.r_[np.full(90, -0.5), np.full(10, 0.5)][:, None]
     >>> change = PriorEM()
     >>> change.fit(model, rows).predict_proba(np.array([[0.0]])).round(2).tolist()
-    [[0.93, 0.07]]
+    [[0.94, 0.06]]
     """
 
     prior_: FloatArray
