@@ -9,10 +9,16 @@ from scipy.stats import chi2_contingency, ks_2samp
 from sklearn.metrics import roc_auc_score
 
 from headstart.core.errors import DataError
+from headstart.evaluate import shift_labels
 from headstart.evaluate.shift import VERDICTS, measure_shift
 from headstart.evaluate.shift_domain import SOURCE, TARGET, domain_auc, domain_scores, draw, mmd
 from headstart.evaluate.shift_features import Column, feature_shifts
-from headstart.evaluate.shift_labels import estimate_shares, homogeneous
+from headstart.evaluate.shift_labels import (
+    estimate_shares,
+    homogeneous,
+    label_shift,
+    source_scores,
+)
 
 TABLE = pd.DataFrame({"a": [1, 2, 3, 4]})
 NONE = np.zeros(0, np.int64)
@@ -66,7 +72,7 @@ def verdicts(kind, runs, *, labels):
 
 @pytest.mark.parametrize("labels", [False, True])
 def test_no_shift_is_called_none(labels):
-    assert verdicts(none, 30, labels=labels).count("none") >= 27
+    assert verdicts(none, 20, labels=labels).count("none") >= 18
 
 
 @pytest.mark.parametrize(
@@ -185,12 +191,18 @@ def test_shares_are_recovered_exactly_from_exact_rates():
     assert estimate_shares(100 * joint, guesses) == pytest.approx(shares, abs=1e-12)
 
 
-def test_estimated_shares_hold_the_truth_in_their_intervals():
+def test_estimated_shares_hold_the_truth_in_their_intervals(monkeypatch):
+    """The two tests of whether shares explain the shift are left out: they cost the most."""
+    monkeypatch.setattr(shift_labels, "_mixture", lambda *_: 1.0)
+    monkeypatch.setattr(shift_labels, "mmd", lambda *_: (0.0, 1.0))
     inside = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
         (X, y), (target, _) = drawn(rng, 400), drawn(rng, 400, (0.8, 0.2))
-        share = measure_shift(X, y, target, seed=seed).label.shares[0]
+        sample = draw(X, target, NONE, rng)
+        codes = np.where(sample.side == SOURCE, np.append(y, y)[sample.origin], -1)
+        scores = source_scores(sample, codes, np.array(["a", "b"]))
+        share = label_shift(sample, scores, None, rng).shares[0]
         inside += share.low <= 0.8 <= share.high
     assert inside >= 17
 

@@ -122,11 +122,11 @@ class HeterogeneousAdapter(ClassifierMixin, BaseEstimator):
             why = "no label of the target: whether it helps cannot be known"
             self.decisions_ = (*said, Decision("adapted unjudged", why))
             return adapted
+        if not self.guarded:
+            return adapted
         seed = self.random_state or 0
         name, alone, base = target_only(rows, codes, sides.n_classes, seed)
         at = judged(codes)
-        if not self.guarded:
-            return adapted
         if not at.any():
             self.adapted_ = False
             why = "one label a class at most: nothing can be held out to show that transfer helps"
