@@ -20,7 +20,7 @@ def test_the_surest_rows_of_each_class_by_its_share():
 
 
 def test_it_helps_where_most_is_right_and_does_little_without_a_shift():
-    assert gains(PseudoLabels, subspace, n=250).mean() > 0.0
+    assert gains(PseudoLabels, subspace).mean() > 0.0
     assert gains(PseudoLabels, label, n=250).mean() > 0.005
     assert gains(PseudoLabels, conditional, n=250).mean() > -0.01
     assert np.abs(gains(PseudoLabels, none, n=250)).max() < 0.015
