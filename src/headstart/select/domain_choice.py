@@ -351,5 +351,5 @@ def _candidates(
         for name in dict.fromkeys([*plan.candidates, *scores, chosen])
     ]
     return tuple(
-        sorted(every, key=lambda one: -np.inf if one.score is None else -one.score.estimate)
+        sorted(every, key=lambda one: np.inf if one.score is None else -one.score.estimate)
     )
