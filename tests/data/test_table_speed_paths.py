@@ -12,7 +12,9 @@ from headstart.data import columns as cells
 from headstart.data import infer, read
 from headstart.data.assemble import fingerprint
 from headstart.data.matching import match_columns
+from headstart.evaluate import measure_shift
 from headstart.strategies import columns as learnt
+from headstart.strategies.adaptation.tables import Numbers
 
 NAN, INF = float("nan"), float("inf")
 MACHINE = {
@@ -264,3 +266,23 @@ def test_nothing_that_only_looks_changes_a_table_or_what_is_known_of_it() -> Non
     assert list(right.columns) == ["a", "b"]
     assert right.attrs == frame.attrs == before.attrs
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_the_shift_of_numbers_as_they_are_is_that_of_nullable_ones() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 120)
+    here = pd.DataFrame(rng.normal(size=(120, 3)), columns=list("abc"))
+    here["k"], here.iloc[5, 1] = np.arange(120) % 3, np.nan
+    there = here + 0.5
+    numbers = Numbers.learnt(here, there)
+    views = [numbers.plain(frame) for frame in (here, there)]
+    assert all(
+        np.shares_memory(v["a"].to_numpy(), f["a"].to_numpy())
+        for v, f in zip(views, (here, there), strict=True)
+    )
+    wide = [pd.DataFrame({n: f[n].astype("Float64") for n in f}) for f in (here, there)]
+    shifts = [
+        measure_shift(numbers(here), y, numbers(there), columns=tuple(pair)).features
+        for pair in (views, wide)
+    ]
+    assert shifts[0] == shifts[1]

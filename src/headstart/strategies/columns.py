@@ -85,7 +85,7 @@ def learn(frame: pd.DataFrame) -> list[Column]:
     return columns
 
 
-def _plain_numbers(values: pd.Series[Any]) -> bool:
+def plain_numbers(values: pd.Series[Any]) -> bool:
     """Whether a column is of numbers of the machine, so that none of its cells is to be judged."""
     kind: Any = values.dtype
     return isinstance(kind, np.dtype) and kind.kind in "fiub" and kind.itemsize <= 8
@@ -102,7 +102,7 @@ def _one_value(numbers: AnyArray) -> bool:
 
 
 def _learn_one(values: pd.Series[Any], name: str) -> Column:
-    if _plain_numbers(values):
+    if plain_numbers(values):
         return Column(name, "constant" if _one_value(values.to_numpy()) else "number")
     present = values.dropna()
     if values.isna().all() or (len(present) == len(values) and present.astype(str).nunique() == 1):
@@ -146,7 +146,7 @@ def require(frame: pd.DataFrame, columns: list[Column]) -> None:
 def _numbers(frame: pd.DataFrame, column: Column) -> FloatArray:
     values = frame[column.name]
     try:
-        if _plain_numbers(values):
+        if plain_numbers(values):
             numbers: FloatArray = values.to_numpy().astype(np.float64)
             numbers[np.isnan(numbers)] = math.nan  # one NaN like another
         else:

@@ -18,6 +18,7 @@ from headstart.strategies.columns import (
     for_linear,
     from_json,
     learn,
+    plain_numbers,
     to_json,
 )
 
@@ -55,8 +56,14 @@ class Numbers:
         return for_linear(as_frame(frame), self.columns, self.scaling)
 
     def plain(self, frame: Any) -> pd.DataFrame:
-        """Return each column once: numbers and dates as numbers, categories as they are."""
+        """Return each column once: numbers and dates as numbers, categories as they are.
+
+        Columns that are numbers already are no copy: large tables would stand in memory twice.
+        """
         frame = as_frame(frame)
+        names = [column.name for column in self.columns]
+        if names == list(frame.columns) and all(plain_numbers(frame[name]) for name in names):
+            return frame
         found: dict[str, Any] = {}
         for column in self.columns:
             cells = frame[column.name]
