@@ -4,8 +4,8 @@
 
 Writes `benchmarks/results/adaptation_simulated.jsonl`, one line a method and shift, and
 `adaptation_simulated.md`. Adapters run as they are, without a guard that chooses among them;
-`guarded` is what `headstart transfer` does by itself, without a label of the target. The last shift is
-that of the subspace with the source's labels shuffled: there is nothing to transfer.
+`guarded` is what `headstart transfer` does by itself, without a label of the target. The last shift
+is that of the subspace with the source's labels shuffled: there is nothing to transfer.
 `--only NAME ...` measures some again and leaves the lines of the others as they are.
 """
 

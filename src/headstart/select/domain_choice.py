@@ -174,8 +174,10 @@ def _stepped_back(
 ) -> bool:
     """Say whether an adapter is nothing but the model of the source, as its own guard can make it.
 
-    Baselines never are.
+    Baselines never are; and what steps back says so.
     """
+    if not adapter.decisions_:
+        return False
     if ADAPTERS[name].family == "baseline" or list(adapter.classes_) != sorted(set(y.tolist())):
         return False
     alone = clone(plan.candidates[SOURCE_ONLY]).fit(X, y, X_target, domain=domain)
