@@ -342,6 +342,26 @@ def test_arrays_of_objects_are_not_saved(majority, tmp_path):
         bundle.save(tmp_path / "m", replace(majority, state=hostile))
 
 
+def test_a_model_fitted_to_an_array_predicts_arrays():
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.normal(size=(30, 2)), np.ones(30)]
+    columns = bundle.columns_of(pd.DataFrame(X[:, :2], columns=["x0", "x1"]))
+    fitted = strategies.make("majority", kind="classification", modality="table")
+    contents = bundle.BundleContents(
+        modality="table",
+        kind="classification",
+        strategy="majority",
+        state=fitted.fit(X, ["a", "b", "b"] * 10).to_state(),
+        metric="accuracy",
+        classes=("a", "b"),
+        columns=columns,
+    )
+    model = bundle.in_memory(contents)
+    assert model.predict(X).tolist() == ["b"] * 30
+    with pytest.raises(DataError, match="x1"):
+        model.predict(X[:, :1])
+
+
 def test_every_strategy_is_covered():
     # those that must be told what the classes are like: tests/test_zero_shot.py
     told = {name for name, spec in strategies.STRATEGIES.items() if spec.by_classes}

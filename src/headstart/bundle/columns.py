@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from headstart.core.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -68,8 +70,8 @@ def to_frame(items: Any, columns: Sequence[Column]) -> pd.DataFrame:
 
     Parameters
     ----------
-    items : DataFrame or sequence of dict
-        Columns beyond ``columns`` are not looked at.
+    items : DataFrame, sequence of dict, or 2-D array
+        For models that were fitted to an array. Columns beyond ``columns`` are not looked at.
     columns : sequence of Column
 
     Raises
@@ -90,6 +92,9 @@ def to_frame(items: Any, columns: Sequence[Column]) -> pd.DataFrame:
             allowed="a DataFrame, or a list of dicts",
             hint="put it into a list: [row]",
         )
+    if isinstance(items, np.ndarray) and items.ndim == 2:
+        # as arrays are read in training: the columns are called x0, x1, ...
+        items = pd.DataFrame(items, columns=[f"x{place}" for place in range(items.shape[1])])
     frame = items if isinstance(items, pd.DataFrame) else _frame_of(list(items))
     names = [column.name for column in columns]
     if not len(frame):
