@@ -87,7 +87,8 @@ def table(rows: list[dict[str, object]]) -> str:
         "",
         "`python benchmarks/adaptation_peers.py --peers VENV`; one thread. Accuracy on the target "
         f"in percent, mean of {SEEDS} seeds, {ROWS} rows a domain; the difference with a 95 % "
-        "interval over seeds. skada: StandardScaler, the adapter with its defaults, LogisticRegression.",
+        "interval over seeds. skada: StandardScaler, the adapter with its defaults, and "
+        "LogisticRegression.",
         "",
         "| shift | method | headstart | skada | difference |",
         "|---|---|---|---|---|",

@@ -197,6 +197,14 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
     assert "picture" in capsys.readouterr().err
 
 
+def test_a_source_of_another_modality_is_refused(here: Path) -> None:
+    texts = pd.DataFrame(
+        {"text": ["a fine long day", "a dull grey day"] * 4, "kind": ["y", "n"] * 4}
+    )
+    with pytest.raises(OptionError, match="'efficientnet-lite0' is for image data"):
+        transfer_from(texts, texts, label="kind", text="text", source="efficientnet-lite0")
+
+
 def test_numbers_to_predict_are_refused(here: Path) -> None:
     frame = pd.read_csv(here / "source.csv")
     frame["kind"] = np.random.default_rng(0).normal(size=len(frame))
