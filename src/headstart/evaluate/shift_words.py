@@ -44,12 +44,19 @@ def in_words(shift: Shift) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _p(value: float) -> str:
+def p_words(value: float) -> str:
+    """Return a p-value as people read it.
+
+    Examples
+    --------
+    >>> p_words(0.0), p_words(0.04)
+    ('p < 0.001', 'p = 0.040')
+    """
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _domains(shift: Shift) -> str:
-    apart = f"MMD^2 {shift.mmd:.4f}, {_p(shift.mmd_p)}"
+    apart = f"MMD^2 {shift.mmd:.4f}, {p_words(shift.mmd_p)}"
     if shift.auc is None or shift.auc_p is None:
         return (
             f"{shift.n_source} source and {shift.n_target} target rows are too few for a "
@@ -61,7 +68,7 @@ def _domains(shift: Shift) -> str:
         told = "no better than by guessing"
     else:
         told = "better than by guessing"
-    numbers = f"AUC {shift.auc}, {_p(shift.auc_p)}; {apart}"
+    numbers = f"AUC {shift.auc}, {p_words(shift.auc_p)}; {apart}"
     return f"A classifier tells the domains apart {told} ({numbers})."
 
 
@@ -101,13 +108,13 @@ def _classes(shift: Shift) -> list[str]:
         says = "explain" if label.explains else "do not explain"
         lines.append(
             f"Other class shares alone {says} what is seen (mixture of class scores "
-            f"{_p(label.fit_p)}, rest {_p(label.rest_p)})."
+            f"{p_words(label.fit_p)}, rest {p_words(label.rest_p)})."
         )
     return lines
 
 
 def _differ(p: float) -> str:
-    return f"they differ ({_p(p)})" if p <= 0.05 else f"no difference found ({_p(p)})"
+    return f"they differ ({p_words(p)})" if p <= 0.05 else f"no difference found ({p_words(p)})"
 
 
 def _errors(shift: Shift) -> list[str]:

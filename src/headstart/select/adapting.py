@@ -26,6 +26,7 @@ from headstart.core.missing import is_missing
 from headstart.core.types import AnyArray, Decision, FloatArray, Gain, IntArray
 from headstart.evaluate import Predictions, gain
 from headstart.evaluate.shift import Shift, measure_shift
+from headstart.evaluate.shift_words import p_words
 from headstart.select.adapting_labels import (
     FEWEST,
     SOURCE_ONLY,
@@ -317,7 +318,7 @@ def _decided(choice: AdaptChoice, compared: Comparison) -> tuple[str, Decision]:
             f"{compared.n} target labels: right on {one.score.estimate:.3f}, "
             f"{one.gain.estimate:+.3f} [{one.gain.low:+.3f}, {one.gain.high:+.3f}] over source-only"
             f" (exact McNemar test, corrected for {len(names) - 1} candidates, "
-            f"{'p < 0.001' if one.p_adjusted < 0.001 else f'p = {one.p_adjusted:.3f}'})"
+            f"{p_words(one.p_adjusted)})"
         )
         if one.name == SOURCE_ONLY:
             why = f"{compared.n} target labels: every candidate is worse than source-only"

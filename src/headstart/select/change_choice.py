@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.core.types import AnyArray, Decision, Gain, Score
+from headstart.evaluate.shift_words import p_words
 from headstart.select.adapting_labels import FEWEST, Comparison, compare_on_labels
 
 METRIC = "accuracy"
@@ -136,8 +137,8 @@ def _decided(
         one = compared.of(compared.settled)
         return one.name, Decision(
             f"{one.name} by the target's labels",
-            f"better beyond chance on {compared.n} of them ({_p(one.p_adjusted)}, corrected for "
-            f"{len(compared.candidates) - 1} ways)",
+            f"better beyond chance on {compared.n} of them ({p_words(one.p_adjusted)}, corrected "
+            f"for {len(compared.candidates) - 1} ways)",
             "--strategy NAME takes another",
         )
     more = compared.labels_to_settle
@@ -147,7 +148,3 @@ def _decided(
         f"no way is better beyond chance on {compared.n} labels{about}",
         "--strategy NAME takes one all the same",
     )
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

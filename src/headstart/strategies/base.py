@@ -330,6 +330,23 @@ def resolve(path: str) -> Any:
     return getattr(importlib.import_module(f"headstart.strategies.{module}"), name)
 
 
+def built(cls: Any, params: dict[str, Any], what: str, random_state: int | None) -> Any:
+    """Return ``cls(**params)``, with the seed where it takes one.
+
+    Raises
+    ------
+    UnknownNameError
+        ``cls`` has no such parameter; ``what`` says what the name should have been.
+    """
+    known = inspect.signature(cls).parameters
+    for given in params:
+        if given not in known:
+            raise UnknownNameError(what, given, known)
+    if "random_state" in known:
+        params = params | {"random_state": random_state}
+    return cls(**params)
+
+
 def _class_of(name: str, kind: Kind, modality: Modality) -> Any:
     if name not in STRATEGIES:
         raise UnknownNameError("strategy", name, STRATEGIES)
@@ -378,15 +395,9 @@ def make(
     KNearest(n_neighbors=3)
     """
     cls = _class_of(name, kind, modality)
-    known = inspect.signature(cls).parameters
-    for given in params:
-        if given not in known:
-            raise UnknownNameError(f"parameter of strategy {name!r}", given, known)
-    if "random_state" in known:
-        params["random_state"] = random_state
-    if "modality" in known:
+    if "modality" in inspect.signature(cls).parameters:
         params["modality"] = modality
-    return cls(**params)
+    return built(cls, params, f"parameter of strategy {name!r}", random_state)
 
 
 def from_state(name: str, *, kind: Kind, modality: Modality, state: State) -> Any:

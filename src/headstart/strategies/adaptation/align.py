@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from headstart.strategies.adaptation.base import Mapped, MappingAdapter, linear_
 from headstart.strategies.adaptation.domains import Domains
 from headstart.strategies.adaptation.gaussian import (
     FEWEST,
+    Moments,
     gaussian_map,
     moments,
     moved,
@@ -32,9 +34,22 @@ def few_rows(name: str, n: int, m: int) -> Decision | None:
 
 
 class _Affine(MappingAdapter):
-    """Base of the two maps by means and covariances."""
+    """Base of the two maps by means and covariances; a subclass says how they meet."""
 
-    reg: float | None
+    _between: Callable[[Moments, Moments], tuple[FloatArray, FloatArray]]
+
+    def __init__(
+        self,
+        *,
+        reg: float | None = None,
+        estimator: Any = None,
+        C: float = 1.0,
+        scale: bool = True,
+    ) -> None:
+        self.reg = reg
+        self.estimator = estimator
+        self.C = C
+        self.scale = scale
 
     def _map(self, domains: Domains) -> Mapped:
         if self.reg is not None and not self.reg >= 0:
@@ -44,8 +59,7 @@ class _Affine(MappingAdapter):
             self.decisions_ += (few,)
             return Mapped(domains.X)
         source, target = moments(domains.X, self.reg), moments(domains.target, self.reg)
-        between = recolouring if isinstance(self, Coral) else gaussian_map
-        return Mapped(moved(domains.X, *between(source, target)))
+        return Mapped(moved(domains.X, *self._between(source, target)))
 
 
 class LinearOT(_Affine):
@@ -91,18 +105,7 @@ class LinearOT(_Affine):
     0.895
     """
 
-    def __init__(
-        self,
-        *,
-        reg: float | None = None,
-        estimator: Any = None,
-        C: float = 1.0,
-        scale: bool = True,
-    ) -> None:
-        self.reg = reg
-        self.estimator = estimator
-        self.C = C
-        self.scale = scale
+    _between = staticmethod(gaussian_map)
 
 
 class Coral(_Affine):
@@ -144,18 +147,7 @@ class Coral(_Affine):
     0.895
     """
 
-    def __init__(
-        self,
-        *,
-        reg: float | None = None,
-        estimator: Any = None,
-        C: float = 1.0,
-        scale: bool = True,
-    ) -> None:
-        self.reg = reg
-        self.estimator = estimator
-        self.C = C
-        self.scale = scale
+    _between = staticmethod(recolouring)
 
 
 class SubspaceAlignment(MappingAdapter):

@@ -6,12 +6,11 @@ derive from it. Importing this module imports no estimator.
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.core.errors import UnknownNameError
+from headstart.strategies import base
 
 Family = Literal[
     "baseline",
@@ -307,8 +306,7 @@ ADAPTERS: dict[str, AdapterSpec] = {spec.name: spec for spec in _SPECS}
 
 def resolve(path: str) -> Any:
     """Import the class that ``"module:Class"`` names in this room."""
-    module, name = path.split(":")
-    return getattr(importlib.import_module(f"headstart.strategies.adaptation.{module}"), name)
+    return base.resolve(f"adaptation.{path}")
 
 
 def make(name: str, *, random_state: int | None = 0, **params: Any) -> Any:
@@ -337,10 +335,4 @@ def make(name: str, *, random_state: int | None = 0, **params: Any) -> Any:
     if name not in ADAPTERS:
         raise UnknownNameError("adapter", name, ADAPTERS)
     cls = resolve(ADAPTERS[name].path)
-    known = inspect.signature(cls).parameters
-    for given in params:
-        if given not in known:
-            raise UnknownNameError(f"parameter of adapter {name!r}", given, known)
-    if "random_state" in known:
-        params["random_state"] = random_state
-    return cls(**params)
+    return base.built(cls, params, f"parameter of adapter {name!r}", random_state)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.core.errors import UnknownNameError
+from headstart.strategies import base
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,7 @@ HETEROGENEOUS: dict[str, HeterogeneousSpec] = {spec.name: spec for spec in _SPEC
 
 def resolve(path: str) -> Any:
     """Import the class that ``"module:Class"`` names in this room."""
-    module, name = path.split(":")
-    return getattr(importlib.import_module(f"headstart.strategies.heterogeneous.{module}"), name)
+    return base.resolve(f"heterogeneous.{path}")
 
 
 def make(name: str, *, random_state: int | None = 0, **params: Any) -> Any:
@@ -110,8 +108,4 @@ def make(name: str, *, random_state: int | None = 0, **params: Any) -> Any:
     if name not in HETEROGENEOUS:
         raise UnknownNameError("heterogeneous adapter", name, HETEROGENEOUS)
     cls = resolve(HETEROGENEOUS[name].path)
-    known = inspect.signature(cls).parameters
-    for given in params:
-        if given not in known:
-            raise UnknownNameError(f"parameter of heterogeneous adapter {name!r}", given, known)
-    return cls(**params, random_state=random_state)
+    return base.built(cls, params, f"parameter of heterogeneous adapter {name!r}", random_state)

@@ -5,12 +5,11 @@ A new way is one new file and one line in ``SOURCE_FREE``. Importing this module
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.core.errors import UnknownNameError
+from headstart.strategies import base
 
 Needs = Literal["head", "backbone"]
 
@@ -90,8 +89,7 @@ SOURCE_FREE: dict[str, SourceFreeSpec] = {spec.name: spec for spec in _SPECS}
 
 def resolve(path: str) -> Any:
     """Import the class that ``"module:Class"`` names in this room."""
-    module, name = path.split(":")
-    return getattr(importlib.import_module(f"headstart.strategies.source_free.{module}"), name)
+    return base.resolve(f"source_free.{path}")
 
 
 def make(name: str, *, random_state: int | None = 0, **params: Any) -> Any:
@@ -120,10 +118,4 @@ def make(name: str, *, random_state: int | None = 0, **params: Any) -> Any:
     if name not in SOURCE_FREE:
         raise UnknownNameError("way to adapt a model", name, SOURCE_FREE)
     cls = resolve(SOURCE_FREE[name].path)
-    known = inspect.signature(cls).parameters
-    for given in params:
-        if given not in known:
-            raise UnknownNameError(f"parameter of {name!r}", given, known)
-    if "random_state" in known:
-        params["random_state"] = random_state
-    return cls(**params)
+    return base.built(cls, params, f"parameter of {name!r}", random_state)
