@@ -12,12 +12,14 @@ import threading
 import time
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 from tiny_sources import WORDS, tiny_text
 
 from headstart.core.errors import OptionError
 from headstart.core.types import SILENT
+from headstart.encode import cache as cache_module
 from headstart.encode import cache_clear, cache_info, features
 from headstart.encode import text as text_module
 from headstart.encode.cache import Store, evict, open_store
@@ -227,13 +229,73 @@ def test_a_writer_killed_at_any_moment_leaves_right_rows(tmp_path, start_writer)
     assert kept > 0
 
 
-def test_two_processes_write_at_once(tmp_path, start_writer):
+MEETING = """
+import os, sys
+from pathlib import Path
+from headstart.encode.cache import Store
+from tests_rows import item, rows
+class Aloud:
+    def say(self, line):
+        print(line)
+path, processes, new = Path(sys.argv[1]), 4, 25
+for turn in range(new):
+    gate = os.pipe()
+    children = []
+    for child in range(processes):
+        children.append(os.fork())
+        if children[-1] == 0:
+            os.close(gate[1])
+            os.read(gate[0], 1)  # all wait here until the parent closes the pipe
+            store = Store(path / f"{turn}.sqlite", source="s", dim=16, reporter=Aloud())
+            for first in range(25 * child, 25 * child + 200, 50):
+                numbers = range(first, first + 50)
+                store.put([item(i) for i in numbers], rows(numbers))
+            store.close()
+            sys.stdout.flush()
+            os._exit(0)
+    os.close(gate[0])
+    os.close(gate[1])
+    for child in children:
+        os.waitpid(child, 0)
+"""
+
+
+def test_processes_that_open_one_new_database_and_write_at_once_lose_nothing(tmp_path):
+    (tmp_path / "tests_rows.py").write_text(ROWS)
+    source = str(Path(__file__).parents[2] / "src")
+    said = subprocess.run(
+        [sys.executable, "-c", MEETING, str(tmp_path / "features")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([source, str(tmp_path)])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == said.stderr == ""
+    for turn in range(25):
+        path = tmp_path / "features" / f"{turn}.sqlite"
+        assert readable(path, range(275)) == 275
+
+
+def test_opening_waits_while_another_process_opens(tmp_path):
     path = tmp_path / "features" / "rows.sqlite"
-    for start in (0, 25):
-        start_writer(start)
-    deadline = time.monotonic() + 60
-    while readable(path, range(400)) < 400:
-        assert time.monotonic() < deadline
+    path.parent.mkdir()
+    opens = threading.Thread(target=lambda: store_at(path).put([item(0)], rows([0])))
+    with filelock.FileLock(path.parent / ".opening.lock"):
+        opens.start()
+        opens.join(0.1)
+        assert not path.exists()
+    opens.join()
+    assert readable(path, range(1)) == 1
+
+
+def test_opening_is_waited_for_no_longer_than_its_timeout(tmp_path, recorder, monkeypatch):
+    path = tmp_path / "features" / "rows.sqlite"
+    path.parent.mkdir()
+    monkeypatch.setattr(cache_module, "_WAIT_SECONDS", 0.01)
+    with filelock.FileLock(path.parent / ".opening.lock"):
+        store_at(path, recorder).put([item(0)], rows([0]))
+    assert len(recorder.said) == 1
+    assert "cannot be used" in recorder.said[0]
 
 
 def test_an_unusable_folder_is_said_once(own_cache, text_backbone, recorder, monkeypatch):

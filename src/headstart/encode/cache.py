@@ -20,6 +20,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
+import filelock
 import numpy as np
 
 from headstart.core.errors import OptionError
@@ -36,6 +37,7 @@ CREATE INDEX IF NOT EXISTS by_batch ON features (batch);
 """
 _LOOKUP = 500  # items a query
 _STAMP_SECONDS = 600.0  # a use is noted at most this often, so that reading seldom writes
+_WAIT_SECONDS = 30.0  # for another process that writes
 _ROW_OVERHEAD = 64  # bytes SQLite spends on a row beside its features, about
 
 
@@ -206,7 +208,14 @@ def _checksum(item: bytes, row: bytes) -> bytes:
 
 def _open(path: Path, source: str | None = None) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
+    # SQLite waits for a lock on rows, but not for the one that turns a new file to write-ahead:
+    # two processes that open the same new database together need a lock of their own.
+    with filelock.FileLock(path.parent / ".opening.lock", timeout=_WAIT_SECONDS):
+        return _prepared(path, source)
+
+
+def _prepared(path: Path, source: str | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
     try:
         connection.execute("PRAGMA page_size = 16384")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
