@@ -11,10 +11,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headstart.data.audio import audio_facts as audio_facts
+    from headstart.data.audio import audio_windows as audio_windows
+    from headstart.data.audio import read_audio as read_audio
     from headstart.data.check import check as check
     from headstart.data.class_list import ClassList as ClassList
     from headstart.data.class_list import read_classes as read_classes
     from headstart.data.columns import column_types as column_types
+    from headstart.data.content import content_hash as content_hash
     from headstart.data.duplicates import duplicate_groups as duplicate_groups
     from headstart.data.examples import EXAMPLES as EXAMPLES
     from headstart.data.examples import Example as Example
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from headstart.data.for_classes import read_for_classes as read_for_classes
     from headstart.data.for_target import Target as Target
     from headstart.data.for_target import read_target as read_target
-    from headstart.data.images import content_hash as content_hash
     from headstart.data.images import read_image as read_image
     from headstart.data.inputs import read_inputs as read_inputs
     from headstart.data.reading import read as read
@@ -39,12 +42,15 @@ _HOMES = {
     "Example": "examples",
     "Finding": "findings",
     "Target": "for_target",
+    "audio_facts": "audio",
+    "audio_windows": "audio",
     "check": "check",
     "column_types": "columns",
-    "content_hash": "images",
+    "content_hash": "content",
     "duplicate_groups": "duplicates",
     "fetch_example": "examples",
     "read": "reading",
+    "read_audio": "audio",
     "read_classes": "class_list",
     "read_for_classes": "for_classes",
     "read_image": "images",
@@ -62,12 +68,15 @@ __all__ = [
     "Example",
     "Finding",
     "Target",
+    "audio_facts",
+    "audio_windows",
     "check",
     "column_types",
     "content_hash",
     "duplicate_groups",
     "fetch_example",
     "read",
+    "read_audio",
     "read_classes",
     "read_for_classes",
     "read_image",

@@ -13,10 +13,10 @@ from headstart import parallel
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, Decision, IntArray, Kind, Reporter, Skipped, Task
 from headstart.data.columns import apply_columns, bare, fit_columns
+from headstart.data.content import content_hash
 from headstart.data.decodable import readable
 from headstart.data.folders import LABEL
 from headstart.data.grouping import grouped
-from headstart.data.images import content_hash
 from headstart.data.labels import (
     check_classes,
     check_numbers,

@@ -19,7 +19,7 @@ from headstart.core.errors import DataError, OptionError
 from headstart.core.types import SILENT, AnyArray, IntArray, Reporter
 from headstart.data import near_images, near_texts
 from headstart.data.columns import bare
-from headstart.data.images import content_hash
+from headstart.data.content import content_hash
 
 NATURAL_REPEATS = 0.5
 """Tables of which more rows than this share repeat: rows coincide by nature, they are no copies."""

@@ -1,13 +1,12 @@
-"""One image, however it is stored, as upright 8-bit RGB; and the hash of any item's content."""
+"""One image, however it is stored, as upright 8-bit RGB."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import struct
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,72 +148,6 @@ def image_facts(item: Any) -> ImageFacts:
 def image_notes(item: Any) -> tuple[str, ...]:
     """Return what `read_image` leaves out or changes: "animated: the first frame is used", ..."""
     return image_facts(item).notes
-
-
-def content_hash(item: Any) -> bytes:
-    """Return a 16-byte BLAKE2b hash of what an item holds.
-
-    Parameters
-    ----------
-    item : Path, bytes, str, ndarray, PIL image, or a row of a table
-        ``Path``: the bytes of the file; ``bytes``: themselves (so a file and its bytes agree);
-        ``str``: a text, as UTF-8 (wrap paths in ``Path``); arrays and PIL images: pixels, shape
-        and type; a row: a mapping or sequence of values.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read, or the item is of a kind that has no content.
-
-    Examples
-    --------
-    >>> from headstart.data import content_hash
-    >>> content_hash("a text").hex()
-    '706860d9e8c7ee1c65261bc1e5b75631'
-    """
-    if isinstance(item, Path):
-        try:
-            with item.open("rb") as file:
-                return hashlib.file_digest(file, _digest).digest()
-        except OSError as error:
-            raise DataError(
-                f"cannot read the file: {error.strerror or error}", where=str(item)
-            ) from None
-    digest = _digest()
-    if isinstance(item, bytes):
-        digest.update(item)
-    elif isinstance(item, str):
-        digest.update(item.encode("utf-8", "surrogatepass"))
-    elif isinstance(item, np.ndarray):
-        if item.dtype.hasobject:
-            digest.update(repr(item.tolist()).encode("utf-8", "surrogatepass"))
-        else:
-            digest.update(f"array {item.shape} {item.dtype.str} ".encode())
-            digest.update(np.ascontiguousarray(item).data)
-    elif isinstance(item, Image.Image):
-        digest.update(f"image {item.size} {item.mode} ".encode())
-        digest.update(item.tobytes())
-    elif isinstance(item, Mapping) or hasattr(item, "items"):
-        row = [(str(key), _plain(value)) for key, value in item.items()]
-        digest.update(f"row {row!r}".encode("utf-8", "surrogatepass"))
-    elif isinstance(item, tuple | list):
-        digest.update(f"row {[_plain(value) for value in item]!r}".encode("utf-8", "surrogatepass"))
-    else:
-        raise DataError(
-            "an item of this kind has no content to compare",
-            got=type(item).__name__,
-            allowed="a path, bytes, text, array, PIL image or table row",
-        )
-    return digest.digest()
-
-
-def _digest() -> Any:
-    return hashlib.blake2b(digest_size=16)
-
-
-def _plain(value: Any) -> Any:
-    """Return a NumPy scalar as the Python value that prints the same on every version."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _where(item: Any) -> str:

@@ -12,7 +12,8 @@ from PIL import Image
 from headstart import parallel
 from headstart.core.errors import DataError
 from headstart.core.types import SILENT, AnyArray, IntArray, Reporter
-from headstart.data.images import content_hash, read_image
+from headstart.data.content import content_hash
+from headstart.data.images import read_image
 
 SMALL = 32
 """Below this many pixels a side, a small difference makes a different image."""

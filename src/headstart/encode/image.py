@@ -14,7 +14,8 @@ from torch import Tensor
 from headstart import parallel
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, FloatArray, IntArray, Reporter
-from headstart.data.images import content_hash, read_image
+from headstart.data.content import content_hash
+from headstart.data.images import read_image
 from headstart.encode import device as devices
 from headstart.encode.fast_efficientnet import PackedEfficientNet
 from headstart.encode.lanes import one_thread, side_by_side
