@@ -13,9 +13,9 @@ from PIL import Image
 
 from headstart import parallel
 from headstart.core.errors import DataError
+from headstart.data.content import content_hash
 from headstart.data.images import (
     MAX_PIXELS,
-    content_hash,
     image_facts,
     image_notes,
     read_image,
