@@ -61,6 +61,7 @@ def transfer_from(
         Names in ``headstart.strategies.adaptation.ADAPTERS`` (for tables without a column in
         common: in ``headstart.strategies.heterogeneous.HETEROGENEOUS``). A single one is what you
         get, whatever the guard advises; name ``source-only`` beside it to keep the guard.
+        ``tuned-...`` change the weights of the source, and take accordingly long.
     seed : int
     allow_unreadable : float
         Share of unreadable items, 0 to 1, above which reading fails.
@@ -122,6 +123,7 @@ def transfer_from(
     asked: dict[str, Any] = {
         "n_labels": len(target.known),
         "several": ours.domains is not None,
+        "modality": ours.modality,
         "seed": seed,
     }
     if ours.modality != "table":
@@ -150,6 +152,9 @@ def transfer_from(
         target.labels,
         shift=shift,
         domain=ours.domains,
+        tunable=None
+        if view.backbone is None
+        else select.Tunable(ours.items, theirs.items, view.backbone, reporter),
         seed=seed,
     )
     log.add(*choice.decisions, *choice.adapter.decisions_)

@@ -10,6 +10,7 @@ from headstart.core.errors import OptionError
 from headstart.core.types import Decision, FloatArray, Reporter, State, Task
 from headstart.data.matching import match_columns
 from headstart.strategies.adaptation.tables import Numbers, table_state
+from headstart.strategies.tuned import PREFIX
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +52,9 @@ class DomainView:
         """Return what a bundle needs of a fitted adapter: strategy, state, source, columns."""
         if self.numbers is None:
             card = self.backbone.card
+            tuned = any(name.startswith(PREFIX) for name in state.arrays)
             return {
-                "strategy": "adapted",
+                "strategy": "finetune" if tuned else "adapted",
                 "state": state,
                 "source": card,
                 "backbone": self.backbone,

@@ -11,6 +11,7 @@ import typer
 from headstart.cli.app import build
 from headstart.cli.verbs import VERBS
 from headstart.evaluate import METRICS
+from headstart.select.domain_plan import EXTRAS
 from headstart.strategies import STRATEGIES, StrategySpec
 from headstart.strategies.adaptation import ADAPTERS, AdapterSpec
 from headstart.strategies.source_free import SOURCE_FREE
@@ -56,7 +57,7 @@ def adapter_row(spec: AdapterSpec) -> str:
     needs = [
         "labels of the target" * spec.needs_labels,
         "several source domains" * spec.several,
-        "`headstart[ot]`" * bool(spec.requires),
+        f"`headstart[{EXTRAS.get(spec.requires)}]`" * bool(spec.requires),
     ]
     said = ", ".join(filter(None, needs))
     return f"| `{spec.name}` | {spec.summary}{f' (needs {said})' * bool(said)} | {spec.assumes} |"

@@ -11,6 +11,7 @@ from headstart.select.clock import Clock
 from headstart.select.contest import Contest, Rules
 from headstart.select.corrected import Corrected, corrected
 from headstart.select.domain_choice import DomainChoice, choose_domain
+from headstart.select.domain_items import Tunable
 from headstart.select.domain_plan import DomainPlan, check_adapters, plan_domains
 from headstart.select.gate import enough_labels, seconds_of, tuners
 from headstart.select.guard import Guarded, guard, rescue, veto
@@ -77,6 +78,7 @@ __all__ = [
     "Ranks",
     "Rules",
     "Start",
+    "Tunable",
     "adapted",
     "advice",
     "advised",

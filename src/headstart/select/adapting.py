@@ -36,7 +36,15 @@ from headstart.select.adapting_labels import (
     distinct,
     mcnemar,
 )
-from headstart.select.circular import CAP, CircularScore, capped, circular_score, collapse, split
+from headstart.select.circular import (
+    CAP,
+    FOLDS,
+    CircularScore,
+    capped,
+    circular_score,
+    collapse,
+    split,
+)
 
 MARGIN = 0.05
 LABEL_SHIFT = "label-shift-em"
@@ -86,6 +94,9 @@ def choose_adapter(
     margin: float = MARGIN,
     seed: int = 0,
     cap: int = CAP,
+    folds: int = FOLDS,
+    most: int = MOST_SOURCE,
+    label_folds: int = FOLDS,
     shift: Shift | None = None,
 ) -> AdaptChoice:
     """Choose an adapter, or none.
@@ -108,6 +119,10 @@ def choose_adapter(
     seed : int
     cap : int
         Rows a side that circular validation looks at.
+    folds : int
+        Of circular validation.
+    most, label_folds : int
+        Rows a side that the comparison by labels learns from, and its folds.
     shift : Shift, optional
         Where it has been measured already.
 
@@ -140,7 +155,7 @@ def choose_adapter(
         raise OptionError("the margin must be a share", where="margin", got=margin, allowed="0.05")
     shift = measure_shift(X, y, X_target, y_target, seed=seed) if shift is None else shift
     source, target, labels = np.asarray(X), np.asarray(X_target), np.asarray(y)
-    choice = _without_labels(candidates, source, labels, target, margin, seed, cap, shift)
+    choice = _without_labels(candidates, source, labels, target, margin, seed, cap, folds, shift)
     known = _known(y_target)
     if len(known) < FEWEST or y_target is None:
         if len(known):
@@ -148,7 +163,9 @@ def choose_adapter(
             return _with(choice, Decision("target labels not used to choose", why))
         return choice
     pool = {**candidates, **(with_labels or {})}
-    return _by_labels(pool, choice, source, labels, target, y_target, known, seed, cap)
+    return _by_labels(
+        pool, choice, source, labels, target, y_target, known, seed, most, label_folds
+    )
 
 
 def _without_labels(
@@ -159,6 +176,7 @@ def _without_labels(
     margin: float,
     seed: int,
     cap: int,
+    folds: int,
     shift: Shift,
 ) -> AdaptChoice:
     """Choose by the source's labels and the target's rows alone."""
@@ -188,7 +206,9 @@ def _without_labels(
         return stays("other class shares do not explain the shift, and nothing else was asked for")
     candidates = {name: make for name, make in candidates.items() if name != LABEL_SHIFT}
     scores = {
-        name: circular_score(make, X, y, target, seed=seed, cap=cap, strict=name != SOURCE_ONLY)
+        name: circular_score(
+            make, X, y, target, seed=seed, folds=folds, cap=cap, strict=name != SOURCE_ONLY
+        )
         for name, make in candidates.items()
     }
     plain = scores[SOURCE_ONLY]
@@ -286,12 +306,15 @@ def _by_labels(
     y_target: Sequence[Any],
     known: IntArray,
     seed: int,
-    cap: int,
+    most: int,
+    folds: int,
 ) -> AdaptChoice:
     """Let the labels of the target decide; what they leave open stays as without them."""
-    drawn, given, seen = _drawn(target, y_target, known, seed)
-    rows = capped(X, y, target, seed=seed, cap=MOST_SOURCE)[3]
-    said = cross_predictions(candidates, X[rows], y[rows], drawn, given, seen, seed=seed)
+    drawn, given, seen = _drawn(target, y_target, known, seed, most)
+    rows = capped(X, y, target, seed=seed, cap=most)[3]
+    said = cross_predictions(
+        candidates, X[rows], y[rows], drawn, given, seen, seed=seed, folds=folds
+    )
     if SOURCE_ONLY not in said or len(said) < 2:
         why = "the candidates cannot be fitted with the labels of some folds"
         return _with(choice, Decision("target labels not used to choose", why))
@@ -336,9 +359,9 @@ def _decided(choice: AdaptChoice, compared: Comparison) -> tuple[str, Decision]:
 
 
 def _drawn(
-    target: FloatArray, y_target: Sequence[Any], known: IntArray, seed: int
+    target: FloatArray, y_target: Sequence[Any], known: IntArray, seed: int, most: int
 ) -> tuple[FloatArray, list[Any], IntArray]:
-    """Return at most 4,000 target rows with all their labelled ones (at most 1,000)."""
+    """Return at most ``most`` target rows with all their labelled ones (at most 1,000)."""
     rng = np.random.default_rng([seed, 2])
     if len(known) > 1000:
         known = np.sort(rng.choice(known, 1000, replace=False))
@@ -346,9 +369,9 @@ def _drawn(
     for at in known:
         label = y_target[int(at)]
         given[int(at)] = label.item() if isinstance(label, np.generic) else label
-    if len(target) <= MOST_SOURCE:
+    if len(target) <= most:
         return target, given, known
     others = np.setdiff1d(np.arange(len(target)), _known(y_target))
-    size = min(len(others), MOST_SOURCE - len(known))
+    size = min(len(others), max(0, most - len(known)))
     rows = np.sort(np.concatenate([known, rng.choice(others, size, replace=False)]))
     return target[rows], [given[int(at)] for at in rows], np.searchsorted(rows, known)

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score, State
 from headstart.evaluate import Predictions, score
 from headstart.evaluate.shift import Shift
+from headstart.select import domain_items
 from headstart.select.adapting import LABEL_SHIFT, AdaptChoice, choose_adapter
 from headstart.select.adapting_labels import (
     FEWEST,
@@ -21,6 +22,7 @@ from headstart.select.adapting_labels import (
     cross_predictions,
     distinct,
 )
+from headstart.select.domain_items import OnItems, Tunable
 from headstart.select.domain_plan import SOURCE_ONLY, TARGET_ONLY, DomainPlan
 from headstart.strategies.adaptation import ADAPTERS, make
 
@@ -88,6 +90,7 @@ def choose_domain(
     *,
     shift: Shift | None,
     domain: AnyArray | None = None,
+    tunable: Tunable | None = None,
     seed: int = 0,
 ) -> DomainChoice:
     """Choose among the adapters of a plan, and fit the chosen one to everything there is.
@@ -103,17 +106,23 @@ def choose_domain(
         None where the features are different ones.
     domain : array of shape (n,), optional
         The source domain of each row.
+    tunable : Tunable, optional
+        The items themselves and their source, for adapters that tune it.
     seed : int
     """
     if not plan.alike or shift is None:
         return _different(plan, X, y, X_target, y_target, seed)
-    choice = _chosen(plan, X, y, X_target, y_target, shift, domain, seed)
+    choice = _chosen(plan, X, y, X_target, y_target, shift, domain, tunable, seed)
     name, decisions = choice.name, choice.decisions
     if plan.wanted is not None:
         name = plan.wanted
         decisions = tuple(_advice(one) for one in decisions)
-    adapter = clone(plan.candidates[name])
-    adapter.fit(X, y, X_target, y_target, domain=domain)
+    if ADAPTERS[name].tunes and tunable is not None:
+        adapter = tunable.made(plan.candidates[name])
+        adapter.fit(tunable.source, y, tunable.target, y_target)
+    else:
+        adapter = clone(plan.candidates[name])
+        adapter.fit(X, y, X_target, y_target, domain=domain)
     if _stepped_back(name, adapter, plan, X, y, X_target, domain):
         why = f"{name} stepped back by itself: it is the model of the source alone"
         back = Decision("no adaptation", why)
@@ -176,7 +185,7 @@ def _stepped_back(
 
     Baselines never are; and what steps back says so.
     """
-    if not adapter.decisions_:
+    if not adapter.decisions_ or ADAPTERS[name].tunes:
         return False
     if ADAPTERS[name].family == "baseline" or list(adapter.classes_) != sorted(set(y.tolist())):
         return False
@@ -193,34 +202,56 @@ def _chosen(
     y_target: AnyArray,
     shift: Shift,
     domain: AnyArray | None,
+    tunable: Tunable | None,
     seed: int,
 ) -> AdaptChoice:
+    """Let the guard choose; what it must know beside features stands in further columns."""
     makers = {name: partial(clone, one) for name, one in plan.candidates.items()}
+    tuned = [name for name in makers if ADAPTERS[name].tunes] if tunable is not None else []
+    more: list[tuple[AnyArray, AnyArray]] = []
     if domain is not None:
         codes = np.unique(domain, return_inverse=True)[1]
-        X = np.column_stack([X, codes])
-        X_target = np.column_stack([X_target, np.zeros(len(X_target))])
-        makers = {name: partial(_ByColumn, make_one) for name, make_one in makers.items()}
-    free = {name: one for name, one in makers.items() if not ADAPTERS[name].needs_labels}
-    bound = {name: one for name, one in makers.items() if ADAPTERS[name].needs_labels}
-    return choose_adapter(
-        free, X, y, X_target, list(y_target), with_labels=bound, seed=seed, shift=shift
+        more.append((codes, np.zeros(len(X_target))))
+    effort: dict[str, int] = {}
+    if tuned and tunable is not None:
+        more.append(tunable.places(X, X_target))
+        effort = {"cap": domain_items.CAP, "folds": domain_items.FOLDS}
+        effort |= {"most": domain_items.MOST, "label_folds": domain_items.LABEL_FOLDS}
+    wrapped: dict[str, Callable[[], Any]] = dict(makers)
+    if more:
+        width = X.shape[1]
+        X = np.column_stack([X, *(one for one, _ in more)])
+        X_target = np.column_stack([X_target, *(one for _, one in more)])
+        by = None if domain is None else width
+        wrapped = {name: partial(_ByColumn, one, width, by) for name, one in makers.items()}
+        for name in tuned:
+            assert tunable is not None
+            make_one = partial(tunable.made, plan.candidates[name])
+            wrapped[name] = partial(OnItems, make_one, tunable)
+    free = {name: one for name, one in wrapped.items() if not ADAPTERS[name].needs_labels}
+    bound = {name: one for name, one in wrapped.items() if ADAPTERS[name].needs_labels}
+    choice = choose_adapter(
+        free, X, y, X_target, list(y_target), with_labels=bound, seed=seed, shift=shift, **effort
     )
+    compared = bool(tuned) and (choice.comparison is not None or bool(choice.scores))
+    said = (domain_items.costly(tuned),) if compared else ()
+    return replace(choice, decisions=(*said, *choice.decisions))
 
 
 class _ByColumn:
-    """An adapter whose source domains stand in the last column of X."""
+    """An adapter of features, given rows with further columns: the source domain may be one."""
 
-    def __init__(self, make_one: Callable[[], Any]) -> None:
-        self._model = make_one()
+    def __init__(self, make_one: Callable[[], Any], width: int, by: int | None) -> None:
+        self._model, self._width, self._by = make_one(), width, by
 
     def fit(self, X: Any, y: Any, X_target: Any = None, y_target: Any = None) -> Self:
-        rows = None if X_target is None else X_target[:, :-1]
-        self._model.fit(X[:, :-1], y, rows, y_target, domain=X[:, -1])
+        rows = None if X_target is None else X_target[:, : self._width]
+        domain = None if self._by is None else X[:, self._by]
+        self._model.fit(X[:, : self._width], y, rows, y_target, domain=domain)
         return self
 
     def predict(self, X: Any) -> AnyArray:
-        return self._model.predict(X[:, :-1])
+        return self._model.predict(X[:, : self._width])
 
 
 class _Alone:

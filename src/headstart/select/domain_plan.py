@@ -8,15 +8,16 @@ from importlib.util import find_spec
 from typing import Any
 
 from headstart.core.errors import OptionError, UnknownNameError
-from headstart.core.types import Decision
-from headstart.strategies import adaptation, heterogeneous
+from headstart.core.types import Decision, Modality
+from headstart.strategies import STRATEGIES, adaptation, heterogeneous
 from headstart.strategies.adaptation import ADAPTERS
 from headstart.strategies.heterogeneous import HETEROGENEOUS
 
 SOURCE_ONLY, TARGET_ONLY = "source-only", "target-only"
 BASELINES = (SOURCE_ONLY, TARGET_ONLY, "pooled")
 _PACKAGES = {"POT": "ot"}  # what is imported, where it is called otherwise
-_EXTRAS = {"POT": "ot"}
+EXTRAS = {"POT": "ot"}
+"""The extra of headstart that brings a package."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,7 @@ def plan_domains(
     n_labels: int,
     several: bool,
     alike: bool,
+    modality: Modality = "table",
     seed: int = 0,
 ) -> DomainPlan:
     """Return the adapters that take part.
@@ -64,6 +66,8 @@ def plan_domains(
         Whether the source consists of several domains.
     alike : bool
         Whether both domains have the same features.
+    modality : {"image", "text", "audio", "table"}
+        Of the items: only some have a source that can be tuned.
     seed : int
 
     Raises
@@ -80,7 +84,7 @@ def plan_domains(
     for name in named:
         if name not in ADAPTERS:
             raise UnknownNameError("strategy", name, ADAPTERS)
-        lacking = _lacking(name, n_labels, several)
+        lacking = _lacking(name, n_labels, several) or _untunable(name, modality)
         if lacking:
             raise OptionError(f"{name} needs {lacking}", where="--strategy")
     decisions = []
@@ -136,8 +140,17 @@ def _lacking(name: str, n_labels: int, several: bool) -> str:
     if spec.several and not several:
         return "several source domains: --domain COL"
     if spec.requires and find_spec(_PACKAGES.get(spec.requires, spec.requires)) is None:
-        return f"{spec.requires}: pip install 'headstart[{_EXTRAS[spec.requires]}]'"
+        return f"{spec.requires}: pip install 'headstart[{EXTRAS[spec.requires]}]'"
     return ""
+
+
+def _untunable(name: str, modality: Modality) -> str:
+    """Return what an adapter that tunes a source lacks where items have none to tune."""
+    able = STRATEGIES["finetune"].modalities
+    if not ADAPTERS[name].tunes or modality in able:
+        return ""
+    plain = name.removeprefix("tuned-")
+    return f"a source that can be tuned, of {' or '.join(able)} data: {plain} takes {modality} data"
 
 
 def _different(named: Sequence[str], n_labels: int, seed: int) -> DomainPlan:

@@ -34,6 +34,7 @@ NAMES = [
         name, marks=pytest.mark.skipif(not there(spec), reason=f"{spec.requires} is missing")
     )
     for name, spec in ADAPTERS.items()
+    if not spec.tunes  # those take items
 ]
 LABEL_FREE = [case for case in NAMES if not ADAPTERS[case.values[0]].needs_labels]
 SHALLOW = [case for case in LABEL_FREE if ADAPTERS[case.values[0]].family != "deep"]

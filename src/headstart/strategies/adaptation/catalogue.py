@@ -6,7 +6,8 @@ derive from it. Importing this module imports no estimator.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headstart.core.errors import UnknownNameError
@@ -20,6 +21,7 @@ Family = Literal[
     "transport",
     "self-training",
     "deep",
+    "tuning",
     "several sources",
     "inductive",
 ]
@@ -49,6 +51,10 @@ class AdapterSpec:
         Whether it needs several source domains.
     requires : str
         The package it needs beyond the ordinary ones; empty for none.
+    params : mapping
+        What its class is given.
+    tunes : bool
+        Whether it takes items and changes the weights of the source that encodes them.
     """
 
     name: str
@@ -61,6 +67,23 @@ class AdapterSpec:
     raced: bool = False
     several: bool = False
     requires: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    tunes: bool = False
+
+
+def _on_weights(spec: AdapterSpec) -> AdapterSpec:
+    """Return the adapter that does to a source itself what another does to its features."""
+    return AdapterSpec(
+        f"tuned-{spec.name}",
+        f"what `{spec.name}` does, on the weights of the source itself",
+        "tuning",
+        spec.assumes,
+        spec.paper,
+        "tuned:TunedAdapter",
+        requires=spec.requires,
+        params={"method": spec.name},
+        tunes=True,
+    )
 
 
 _SPECS: tuple[AdapterSpec, ...] = (
@@ -301,7 +324,9 @@ _SPECS: tuple[AdapterSpec, ...] = (
     ),
 )
 
-ADAPTERS: dict[str, AdapterSpec] = {spec.name: spec for spec in _SPECS}
+_TUNED = tuple(_on_weights(spec) for spec in _SPECS if spec.family == "deep")
+
+ADAPTERS: dict[str, AdapterSpec] = {spec.name: spec for spec in (*_SPECS, *_TUNED)}
 
 
 def resolve(path: str) -> Any:
@@ -335,4 +360,5 @@ def make(name: str, *, random_state: int | None = 0, **params: Any) -> Any:
     if name not in ADAPTERS:
         raise UnknownNameError("adapter", name, ADAPTERS)
     cls = resolve(ADAPTERS[name].path)
+    params = {**ADAPTERS[name].params, **params}
     return base.built(cls, params, f"parameter of adapter {name!r}", random_state)
