@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
 from PIL import Image
 
 from headstart.core.errors import OptionError
@@ -242,7 +243,7 @@ def test_tables_with_a_test_part_and_rows_that_coincide():
 
 def test_audio_is_checked_for_copies(tmp_path):
     for i in range(10):
-        (tmp_path / f"{i}.wav").write_bytes(bytes([i // 2] * 9))
+        sf.write(tmp_path / f"{i}.wav", np.linspace(-0.5, 0.1 * (i // 2), 900), 8000)
     paths = [str(tmp_path / f"{i}.wav") for i in range(10)]
     assert kinds(check(task(paths, ["a", "b"] * 5, "audio")))["exact-duplicates"].count == 5
 

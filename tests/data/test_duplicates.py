@@ -6,6 +6,7 @@ import imagehash
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
@@ -216,11 +217,14 @@ def test_tables_of_odd_columns():
     assert duplicate_groups(frame.iloc[:0], "table").groups.tolist() == []
 
 
-def test_audio_is_exact_only(tmp_path):
-    for name in ("a.wav", "b.wav"):
-        (tmp_path / name).write_bytes(b"RIFF")
-    report = duplicate_groups([str(tmp_path / name) for name in ("a.wav", "b.wav")], "audio")
+def test_recordings_are_compared_by_their_samples(tmp_path):
+    wave = (np.sin(np.arange(4000) / 9) * np.linspace(0, 2e4, 4000)).astype(np.int16)
+    for name, samples in (("a.wav", wave), ("b.flac", wave), ("c.wav", wave[::-1])):
+        sf.write(tmp_path / name, samples, 16000)
+    (tmp_path / "d.wav").write_bytes(b"RIFF")
+    report = duplicate_groups([str(path) for path in sorted(tmp_path.iterdir())], "audio")
     assert report.exact == ((0, 1),)
+    assert "known format" in report.unreadable[3]
     assert report.notes
 
 

@@ -84,7 +84,7 @@ def test_text_column_that_cannot_be_found(tmp_path: Path) -> None:
         (3, "text", "expected a text"),
         ("none.png", "image", "no such file or folder"),
         ("none.csv", "image", "no such file"),
-        ("x", "audio", "later one"),
+        ("x", "audio", "no such file or folder"),
     ],
 )
 def test_inputs_that_do_not_exist(given: object, modality: str, message: str) -> None:

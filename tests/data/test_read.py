@@ -151,7 +151,7 @@ def test_options_settle_it() -> None:
         ({"text": "text", "modality": "image"}, OptionError, "modality does not fit"),
         ({"text": "text", "modality": "table"}, OptionError, "modality does not fit"),
         ({"modality": "video"}, OptionError, "unknown modality"),
-        ({"modality": "audio"}, DataError, "later version"),
+        ({"modality": "audio"}, DataError, "recordings cannot be read"),
         ({"kind": "ranking"}, OptionError, "unknown kind"),
         ({"allow_unreadable": 2}, OptionError, "share of the items"),
         ({"label": ["x"]}, DataError, "not as many"),

@@ -99,9 +99,9 @@ def test_train_may_be_a_class_but_not_beside_test(tmp_path: Path) -> None:
         ({"train.csv": b"text,label\n"}, "Did you mean the table"),
         ({"train/1.png": b""}, "no sub-folder a class"),
         ({"train/1.png": b"", "test/2.png": b""}, "no sub-folder a class"),
-        ({"a/x.txt": b"", "b/y.txt": b""}, "no image was found"),
-        ({"a/x.wav": b"", "b/y.wav": b""}, "audio comes with a later one"),
-        ({"a/x.wav": b"", "b/y.png": b""}, "1 images and 1 sounds"),
+        ({"a/x.txt": b"", "b/y.txt": b""}, "no image or recording was found"),
+        ({"a/x.wav": b"", "b/y.wav": b""}, "2 of 2 recordings cannot be read.*the file is empty"),
+        ({"a/x.wav": b"", "b/y.png": b""}, "1 images and 1 recordings"),
     ],
 )
 def test_folders_that_are_wrong(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
@@ -216,7 +216,7 @@ def test_a_table_of_paths(tmp_path: Path) -> None:
         ("img/none.png", "the file does not exist"), ("row 8", "no path"),
     ]  # fmt: skip
     table.write_text("file,animal\nx/a.wav,b\ny/b.wav,c\n")
-    with pytest.raises(DataError, match="audio comes with a later one"):
+    with pytest.raises(DataError, match="2 of 2 recordings cannot be read"):
         read(table)
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from headstart import parallel
 from headstart.core.errors import DataError
 from headstart.core.types import SILENT, Reporter, Task
+from headstart.data.audio import AudioFacts, audio_facts
 from headstart.data.findings import Finding, found, many
 from headstart.data.images import ImageFacts, image_facts
+from headstart.data.recordings import findings_of
 
 TINY_SIDE = 32
 """Images with a shorter side below this are named."""
@@ -30,7 +32,7 @@ _ID_ROWS = 20
 
 
 def check_items(task: Task, *, reporter: Reporter = SILENT) -> list[Finding]:
-    """Look at the items one by one: sizes and modes of images, lengths of texts, table columns.
+    """Look at the items one by one: sizes of images, lengths of texts, loudness, table columns.
 
     Parameters
     ----------
@@ -43,11 +45,11 @@ def check_items(task: Task, *, reporter: Reporter = SILENT) -> list[Finding]:
     """
     if task.modality == "image":
         return _images(task, reporter)
+    if task.modality == "audio":
+        return _sounds(task, reporter)
     if task.modality == "text":
         return _texts(task)
-    if task.modality == "table":
-        return _columns(task)
-    return []
+    return _columns(task)
 
 
 def _facts(item: Any) -> ImageFacts | None:
@@ -127,6 +129,23 @@ def _sized(kind: str, them: list[tuple[str, ImageFacts]], what: str, advice: str
         advice,
         notes=[f"{each.width} x {each.height}" for _, each in them],
     )
+
+
+def _sounds(task: Task, reporter: Reporter) -> list[Finding]:
+    names, heard = [], []
+    for i, facts in enumerate(parallel.map(_audio_facts, task.items)):
+        if facts is not None:
+            names.append(task.ids[i])
+            heard.append(facts)
+        reporter.progress("listening", i + 1, task.n)
+    return findings_of(names, heard)
+
+
+def _audio_facts(item: Any) -> AudioFacts | None:
+    try:
+        return audio_facts(item)
+    except DataError:
+        return None
 
 
 def _texts(task: Task) -> list[Finding]:

@@ -7,7 +7,7 @@ cluster is compared with the cluster's first member, so that chains cannot glue 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from headstart import parallel
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import SILENT, AnyArray, IntArray, Reporter
 from headstart.data import near_images, near_texts
+from headstart.data.audio import sound_hash
 from headstart.data.columns import bare
 from headstart.data.content import content_hash
 
@@ -61,12 +62,13 @@ def duplicate_groups(
     too little to compare: they are near duplicates only if all their pixels are the same. Texts:
     near by MinHash (Broder 1997) on 5-character shingles of the text in lower case without
     sentence punctuation, confirmed by their Jaccard similarity, 0.8 for long and 0.9 for short
-    texts. Tables and audio: exact only.
+    texts. Audio: by the decoded samples, whatever the format of the file. Tables: exact only.
 
     Parameters
     ----------
     items : sequence of length n, or pandas.DataFrame
-        Texts; images as `read_image` takes them; paths of audio files; or a table.
+        Texts; images as `read_image` takes them; sounds as `read_audio` does; or a
+        table.
     modality : {"image", "text", "audio", "table"}
     near : bool
         Whether to look for near duplicates too.
@@ -94,7 +96,8 @@ def duplicate_groups(
     if modality == "text":
         keys: list[bytes | None] = [content_hash(str(text)) for text in items]
     else:
-        keys = list(_hash_files(items, unreadable, reporter))
+        hashed = sound_hash if modality == "audio" else content_hash
+        keys = list(_hash_files(items, hashed, unreadable, reporter))
     exact = _clusters_of(keys)
     first = _representatives(n, exact)
     members = [i for i in range(n) if first[i] == i and keys[i] is not None]
@@ -104,26 +107,29 @@ def duplicate_groups(
         pairs = near_texts.near_clusters([str(items[i]) for i in members])
     elif near and modality == "image":
         pairs, bad = near_images.near_clusters(
-            [_image(items[i]) for i in members], reporter=reporter
+            [_file(items[i]) for i in members], reporter=reporter
         )
         for position, reason in bad.items():
             for i in np.flatnonzero(first == members[position]):
                 unreadable[int(i)] = reason
     elif modality == "audio":
-        notes = ("audio: only exact copies of files are found",)
+        notes = ("audio: only recordings of the very same samples are found",)
     return _report(n, exact, first, members, pairs, unreadable, notes)
 
 
-def _image(item: Any) -> Any:
+def _file(item: Any) -> Any:
     return Path(item) if isinstance(item, str) else item
 
 
 def _hash_files(
-    items: Sequence[Any], unreadable: dict[int, str], reporter: Reporter
+    items: Sequence[Any],
+    hash_of: Callable[[Any], bytes],
+    unreadable: dict[int, str],
+    reporter: Reporter,
 ) -> Iterator[bytes | None]:
     def hashed(item: Any) -> bytes | DataError:
         try:
-            return content_hash(_image(item))
+            return hash_of(_file(item))
         except DataError as error:
             return error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headstart.core.errors import AmbiguousDataError, DataError, OptionError
 from headstart.core.types import Decision, Modality, Skipped
-from headstart.data.part import AUDIO_ENDINGS, IMAGE_ENDINGS, Part, shown
+from headstart.data.part import ENDINGS, NOUNS, Part, shown
 from headstart.data.tables import table_ending
 
 TRAIN = frozenset({"train", "training"})
@@ -62,7 +62,7 @@ def read_folder(
     labelled: bool = True,
     part: str | None = None,
 ) -> tuple[Part, Part | None]:
-    """Read a folder of images.
+    """Read a folder of images or recordings.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def read_folder(
         A regular expression searched in each file's path within ``root``; its first group (or the
         whole match) names the item's group.
     labelled : bool
-        False: every image below ``root`` is an item, whatever its folder.
+        False: every file of the modality below ``root`` is an item, whatever its folder.
     part : {"test"}, optional
         What the folder is, for a folder given as ``test=``.
 
@@ -85,7 +85,7 @@ def read_folder(
     Raises
     ------
     DataError
-        No class folders, no images, an empty class folder.
+        No class folders, no images or recordings, an empty class folder.
     AmbiguousDataError
         ``train/`` and ``test/`` lie beside other folders.
     """
@@ -216,47 +216,33 @@ def _part(
     decisions: tuple[Decision, ...],
     skipped: tuple[Skipped, ...],
 ) -> Part:
-    images = [file for file in files if file.path.suffix.lower() in IMAGE_ENDINGS]
-    sounds = [file for file in files if file.path.suffix.lower() in AUDIO_ENDINGS]
-    if modality in ("text", "table"):
-        raise OptionError(
-            "a folder holds images; texts and features come in a table",
-            where=f"--modality {modality}",
-            got=str(root),
-        )
-    if modality is None and images and sounds and min(len(images), len(sounds)) > 0.1 * len(files):
-        raise AmbiguousDataError(
-            f"the folder holds {len(images)} images and {len(sounds)} sounds",
-            where=str(root),
-            allowed=["--modality image", "--modality audio"],
-        )
-    if modality == "audio" or (modality is None and len(sounds) > len(images)):
-        raise audio_error(str(root), len(sounds))
-    if not images:
+    kind = _modality(files, root, modality)
+    noun = NOUNS[kind]
+    fitting = [file for file in files if file.path.suffix.lower() in ENDINGS[kind]]
+    if not fitting:
+        either = "image or recording" if modality is None else noun
+        endings = [*ENDINGS["image"], *ENDINGS["audio"]] if modality is None else ENDINGS[kind]
         raise DataError(
-            "no image was found",
+            f"no {either} was found",
             where=str(root),
             got=shown([file.id for file in files]) if files else "no files",
-            allowed=sorted(IMAGE_ENDINGS),
+            allowed=sorted(endings),
         )
     if modality is None:
-        share = f"{len(images)} of {len(files)} files are images"
-        decisions += (Decision("modality is image", share, "--modality"),)
-    kept = {file.path for file in images}
-    others = tuple(
-        Skipped(file.id, "not an image" if file.path not in kept else "")
-        for file in files
-        if file.path not in kept
-    )
-    _check_emptied(files, images, root)
-    labels: list[object] | None = [file.label for file in images]
-    if images[0].label is None:
+        share = f"{len(fitting)} of {len(files)} files are {noun}s"
+        decisions += (Decision(f"modality is {kind}", share, "--modality"),)
+    kept = {file.path for file in fitting}
+    reason = "not an image" if kind == "image" else "not a recording"
+    others = tuple(Skipped(file.id, reason) for file in files if file.path not in kept)
+    _check_emptied(files, fitting, root, noun)
+    labels: list[object] | None = [file.label for file in fitting]
+    if fitting[0].label is None:
         labels = None
-    ids = [file.id for file in images]
+    ids = [file.id for file in fitting]
     groups, more = _path_groups(ids, group)
     return Part(
-        modality="image",
-        items=[file.path for file in images],
+        modality=kind,
+        items=[file.path for file in fitting],
         ids=ids,
         labels=labels,
         groups=groups,
@@ -267,24 +253,37 @@ def _part(
     )
 
 
-def _check_emptied(files: list[_File], images: list[_File], root: Path) -> None:
-    gone = sorted({str(f.label) for f in files} - {str(f.label) for f in images})
+def _modality(files: list[_File], root: Path, wanted: Modality | None) -> Modality:
+    """Say whether a folder holds images or recordings, by the endings of its files."""
+    if wanted in ("text", "table"):
+        raise OptionError(
+            "a folder holds images or recordings; texts and features come in a table",
+            where=f"--modality {wanted}",
+            got=str(root),
+        )
+    if wanted is not None:
+        return wanted
+    images, sounds = (
+        sum(file.path.suffix.lower() in ENDINGS[kind] for file in files)
+        for kind in ("image", "audio")
+    )
+    if images and sounds and min(images, sounds) > 0.1 * len(files):
+        raise AmbiguousDataError(
+            f"the folder holds {images} images and {sounds} recordings",
+            where=str(root),
+            allowed=["--modality image", "--modality audio"],
+        )
+    return "audio" if sounds > images else "image"
+
+
+def _check_emptied(files: list[_File], kept: list[_File], root: Path, noun: str) -> None:
+    gone = sorted({str(f.label) for f in files} - {str(f.label) for f in kept})
     if gone:
         raise DataError(
-            f"class folders without any image: {shown(gone)}",
+            f"class folders without any {noun}: {shown(gone)}",
             where=str(root),
             hint="Fill them or remove them",
         )
-
-
-def audio_error(where: str, count: int) -> DataError:
-    """Return the error for sounds."""
-    return DataError(
-        "sounds are not read by this version; audio comes with a later one",
-        where=where,
-        got=f"{count} audio files",
-        allowed="images, texts, tables",
-    )
 
 
 def _path_groups(

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import Decision, Modality
-from headstart.data.folders import audio_error
+from headstart.data.content import is_sound
 from headstart.data.infer import Roles, Wanted, find_roles
 from headstart.data.part import AUDIO_ENDINGS, IMAGE_ENDINGS, Part, is_missing
 from headstart.data.tables import checked_frame
@@ -120,13 +120,11 @@ def _text(value: Any) -> str:
 
 
 def path_part(part: Part, base: Path | None) -> Part:
-    """Return the part with image files as ``Path``, relative ones below ``base``.
+    """Return the part with files as ``Path``, relative ones below ``base``.
 
     Missing and empty paths are left out here with their reason; `headstart.data.reading` counts
     them as unreadable.
     """
-    if part.modality == "audio":
-        raise audio_error(part.origin, part.n)
     reasons: dict[int, str] = {}
     items: list[Any] = []
     for i, value in enumerate(part.items):
@@ -245,6 +243,12 @@ def _items(items: list[Any], modality: Modality | None, origin: str) -> Part:
     decisions: tuple[Decision, ...]
     if all(isinstance(item, int | float | np.number) for item in items):
         raise DataError("a list of numbers holds no items", where=origin, got=str(items[0]))
+    if modality in (None, "audio") and all(map(is_sound, items)):
+        why = "the items are arrays of samples, each with its rate"
+        heard = (Decision("modality is audio", why, "modality="),) if modality is None else ()
+        return Part("audio", items, ids, origin=origin, decisions=heard)
+    if modality == "audio" and any(isinstance(item, np.ndarray | list) for item in items):
+        raise _no_rate(origin)
     strings = sum(isinstance(item, str) or is_missing(item) for item in items) == len(items)
     if modality == "text" or (strings and modality is None and not _are_files(items)):
         if not strings:
@@ -260,13 +264,22 @@ def _items(items: list[Any], modality: Modality | None, origin: str) -> Part:
         if all(array.ndim == 1 for array in arrays) and len({len(a) for a in arrays}) == 1:
             return _array(np.stack(arrays), Wanted(modality=modality))
         items = arrays
-    why = "the items are image files" if _are_files(items) else "the items are pictures"
     decisions = ()
     kind: Modality = "audio" if _are_files(items, AUDIO_ENDINGS) else "image"
+    files = "the items are sound files" if kind == "audio" else "the items are image files"
+    why = files if _are_files(items) else "the items are pictures"
     if modality is None:
         decisions = (Decision(f"modality is {kind}", why, "modality="),)
     kind = modality or kind
     return path_part(Part(kind, items, ids, origin=origin, decisions=decisions), None)
+
+
+def _no_rate(origin: str) -> DataError:
+    return DataError(
+        "an array of samples is no recording without its rate",
+        where=origin,
+        hint="Give a list of (samples, rate), as (samples, 16000)",
+    )
 
 
 def _are_files(items: list[Any], endings: frozenset[str] = IMAGE_ENDINGS | AUDIO_ENDINGS) -> bool:
@@ -285,6 +298,8 @@ def _array(array: Any, wanted: Wanted) -> Part:
     if array.dtype.kind in "OUST" and array.ndim == 1:
         return _items(list(array), wanted.modality, "array")
     ids = [f"row {i + 1}" for i in range(len(array))] if array.ndim else []
+    if wanted.modality == "audio":
+        raise _no_rate("array")
     if array.ndim == 2 and len(ids):
         names = [f"x{i}" for i in range(array.shape[1])]
         frame = pd.DataFrame(array, columns=names)
@@ -307,14 +322,26 @@ def _is_hf(data: Any) -> bool:
 
 
 def _hf_frame(data: Any) -> Any:
-    """Read a Hugging Face data set: class labels by name, images decoded."""
+    """Read a Hugging Face data set: class labels by name, images decoded, sounds as stored."""
     import pandas as pd
 
     columns: dict[str, Any] = {}
     for name, feature in data.features.items():
+        if type(feature).__name__ == "Audio":
+            stored = data.cast_column(name, type(feature)(decode=False))
+            columns[name] = pd.Series([_stored_sound(v) for v in stored[name]], dtype=object)
+            continue
         values = list(data[name])
         if hasattr(feature, "int2str"):
             values = [v if v is None or v < 0 else feature.int2str(int(v)) for v in values]
             values = [None if isinstance(v, int) else v for v in values]
         columns[name] = pd.Series(values, dtype=object)
     return pd.DataFrame(columns)
+
+
+def _stored_sound(value: Any) -> Any:
+    """Return the bytes of a sound file as a data set keeps it, or its path."""
+    if value is None:
+        return None
+    held = value.get("bytes")
+    return held if held is not None else Path(value["path"])

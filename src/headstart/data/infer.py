@@ -14,6 +14,7 @@ from headstart.core.errors import (
     UnknownNameError,
 )
 from headstart.core.types import AnyArray, Decision, Modality
+from headstart.data.content import is_sound
 from headstart.data.part import AUDIO_ENDINGS, IMAGE_ENDINGS, is_missing, shown
 
 LABEL_NAMES = frozenset(
@@ -100,7 +101,8 @@ def profile(name: str, values: Any) -> Column:
         letters=sum(map(len, strings)) / count,
         images=(sum(ending in IMAGE_ENDINGS for ending in endings) + sum(map(_is_picture, present)))
         / max(1, len(present)),
-        audio=sum(ending in AUDIO_ENDINGS for ending in endings) / max(1, len(present)),
+        audio=(sum(ending in AUDIO_ENDINGS for ending in endings) + sum(map(_is_sound, present)))
+        / max(1, len(present)),
     )
 
 
@@ -116,6 +118,10 @@ def _profile_numbers(name: str, values: AnyArray) -> Column:
 
 def _is_picture(value: Any) -> bool:
     return hasattr(value, "getbands") or getattr(value, "ndim", 0) >= 2
+
+
+def _is_sound(value: Any) -> bool:
+    return isinstance(value, bytes) or is_sound(value)
 
 
 def _number(text: str) -> bool:
@@ -202,7 +208,7 @@ def _check_named(names: list[str], wanted: Wanted) -> None:
             "the modality does not fit the column that holds the items",
             where=f"--modality {wanted.modality}",
             got=wanted.text or wanted.path,
-            hint="--text goes with text, --path with image, neither with table",
+            hint="--text goes with text, --path with image and audio, neither with table",
         )
 
 
@@ -289,7 +295,7 @@ def _content(
     decisions.append(
         Decision(
             "modality is table",
-            "no column holds free text or paths of images",
+            "no column holds free text or paths of images or sounds",
             "--modality, --text COL or --path COL",
         )
     )

@@ -10,12 +10,12 @@ from typing import Any
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import SILENT, Modality, Reporter, Skipped
 from headstart.data.columns import apply_columns
-from headstart.data.decodable import broken_images
+from headstart.data.decodable import broken_items
 from headstart.data.decoding import decode
-from headstart.data.folders import audio_error, walk
+from headstart.data.folders import walk
 from headstart.data.frames import path_part, text_part
 from headstart.data.infer import Wanted, find_roles
-from headstart.data.part import IMAGE_ENDINGS, Part, shown
+from headstart.data.part import ENDINGS, NOUNS, Part, shown
 from headstart.data.tables import checked_frame, read_table, table_ending
 
 
@@ -34,10 +34,11 @@ def read_inputs(
     Parameters
     ----------
     inputs : str, Path, a sequence of them, or a DataFrame
-        Image model: image files, folders (searched to the bottom), tables with a column of paths.
+        Image or audio model: files, folders (searched to the bottom), tables with a column of
+        paths.
         Text model: tables with a text column, ``.txt`` files (a text a line), or texts.
         Table model: tables with the training columns.
-    modality : {"image", "text", "table"}
+    modality : {"image", "text", "audio", "table"}
         Of the model.
     text, path : str, optional
         The column to read from a table; the one named so in training, where a table has it.
@@ -66,8 +67,6 @@ def read_inputs(
     >>> read_inputs(["a fine film", "a dull one"], modality="text")[1]
     ('a fine film', 'a dull one')
     """
-    if modality == "audio":
-        raise audio_error("predict", 1)
     if modality == "table" and columns is None:
         raise OptionError("a table model needs the training columns", where="columns")
     if hasattr(inputs, "iloc") and hasattr(inputs, "columns"):
@@ -89,11 +88,11 @@ def read_inputs(
                 hint="Give a CSV, JSON Lines or Parquet file with the training columns",
             )
         else:
-            parts.append(_images(one) if modality == "image" else _texts(one))
+            parts.append(_files(one, modality) if modality in ENDINGS else _texts(one))
     items, ids, skipped = _joined(parts, modality, several=len(given) > 1)
-    if modality != "image":
+    if modality not in ENDINGS:
         return items, ids, skipped
-    return _decodable(items, ids, skipped, reporter)
+    return _decodable(items, ids, skipped, modality, reporter)
 
 
 class _Frame:
@@ -161,25 +160,27 @@ def _from_frame(
     return text_part(part) if modality == "text" else path_part(part, table.base)
 
 
-def _images(one: Any) -> Part:
+def _files(one: Any, modality: Modality) -> Part:
+    noun, endings = NOUNS[modality], ENDINGS[modality]
     if not isinstance(one, str | Path):
-        return Part("image", [one], ["image"], origin="input")
+        return Part(modality, [one], [noun], origin="input")
     path = Path(one).expanduser()
     if not _exists(path):
         raise DataError("there is no such file or folder", where=str(path))
     if not path.is_dir():
-        return Part("image", [path], [str(one)], origin=str(path))
+        return Part(modality, [path], [str(one)], origin=str(path))
     found = list(walk(path))
-    images = [file for file in found if file.suffix.lower() in IMAGE_ENDINGS]
-    if not images:
+    files = [file for file in found if file.suffix.lower() in endings]
+    if not files:
         raise DataError(
-            "no image was found",
+            f"no {noun} was found",
             where=str(path),
             got=f"{len(found)} files",
-            allowed=sorted(IMAGE_ENDINGS),
+            allowed=sorted(endings),
         )
-    others = tuple(Skipped(str(file), "not an image") for file in found if file not in set(images))
-    return Part("image", images, [str(file) for file in images], origin=str(path), skipped=others)
+    reason = "not an image" if modality == "image" else "not a recording"
+    others = tuple(Skipped(str(file), reason) for file in found if file not in set(files))
+    return Part(modality, files, [str(file) for file in files], origin=str(path), skipped=others)
 
 
 def _texts(one: Any) -> Part:
@@ -210,7 +211,7 @@ def _joined(
     ids: list[str] = []
     skipped: list[Skipped] = []
     for part in parts:
-        rows = several and modality != "image"
+        rows = several and modality not in ENDINGS
 
         def name(inner: str, part: Part = part, rows: bool = rows) -> str:
             numbered = inner.startswith(("row ", "line ")) and part.origin != "text"
@@ -228,9 +229,13 @@ def _joined(
 
 
 def _decodable(
-    items: list[Any], ids: tuple[str, ...], skipped: tuple[Skipped, ...], reporter: Reporter
+    items: list[Any],
+    ids: tuple[str, ...],
+    skipped: tuple[Skipped, ...],
+    modality: Modality,
+    reporter: Reporter,
 ) -> tuple[list[Any], tuple[str, ...], tuple[Skipped, ...]]:
-    broken = broken_images(items, reporter)
+    broken = broken_items(items, modality, reporter)
     kept = [i for i in range(len(items)) if i not in broken]
     left = tuple(Skipped(ids[i], reason) for i, reason in sorted(broken.items()))
     return [items[i] for i in kept], tuple(ids[i] for i in kept), skipped + left

@@ -10,13 +10,15 @@ import numpy as np
 
 from headstart.core import missing
 from headstart.core.types import Decision, IntArray, Modality, Skipped, subset
+from headstart.data.sound_file import FOREIGN, SUFFIXES
 
 IMAGE_ENDINGS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 ) | {".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".avif"}
-AUDIO_ENDINGS = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aiff", ".aif", ".wma")
-)
+AUDIO_ENDINGS = SUFFIXES | FOREIGN
+ENDINGS: dict[str, frozenset[str]] = {"image": IMAGE_ENDINGS, "audio": AUDIO_ENDINGS}
+NOUNS = {"image": "image", "audio": "recording"}
+"""What an item of a modality that comes in files is called."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,13 +57,13 @@ def read(
     label : str or array-like of length n, optional
         The label column, or the labels themselves for a list or an array.
     text, path : str, optional
-        The column of texts, or of image files (relative to the table's own folder).
+        The column of texts, or of image or sound files (relative to the table's own folder).
     group : str or array-like of length n, optional
         The column of groups; for a folder a regular expression searched in each item's path,
         whose first group (or whole match) names the item's group.
     test : like ``data``, optional
         The part that judges, of the same form and with the same columns.
-    modality : {"image", "text", "table"}, optional
+    modality : {"image", "text", "audio", "table"}, optional
     kind : {"classification", "regression"}, optional
         By default inferred from the labels, with the reason.
     allow_unreadable : float in [0, 1], default 0.05
@@ -112,8 +112,6 @@ def read(
             got=allow_unreadable,
             allowed="0 to 1",
         )
-    if modality == "audio":
-        raise DataError("audio comes with a later version", allowed="image, text, table")
     columns = [_column(value) for value in (label, group, domain)]
     options = _Options(
         Wanted(columns[0], text, path, columns[1], columns[2], modality, labelled),

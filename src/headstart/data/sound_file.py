@@ -23,7 +23,7 @@ SUFFIXES = frozenset(
 )
 """File name endings of the sounds that are read, in lower case."""
 
-FOREIGN = frozenset((".m4a", ".aac", ".wma", ".mp4", ".amr", ".webm"))
+FOREIGN = frozenset((".m4a", ".aac", ".wma", ".amr"))
 """Endings of sounds that libsndfile does not decode."""
 
 READ = "wav, flac, ogg, opus, mp3, aiff, au, caf"
@@ -189,10 +189,9 @@ def _unknown(item: Any, where: str, error: Exception) -> DataError:
     ending = Path(where).suffix.lower() if isinstance(item, str | Path) else ""
     if ending in FOREIGN:
         return DataError(
-            f"{ending} files are not decoded",
+            f"{ending} files are not decoded; convert them to flac or wav",
             where=where,
             allowed=READ,
-            hint="Convert them, as with: ffmpeg -i in.m4a out.flac",
         )
     return DataError(
         "this is not a sound file of a known format",
