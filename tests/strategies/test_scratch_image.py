@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from headstart.core.errors import DataError
 from headstart.core.types import State
-from headstart.strategies import scratch_image, small_cnn
+from headstart.strategies import linear_or_network, scratch_image, small_cnn
 from headstart.strategies.descriptors import colours, thumbnails
 from headstart.strategies.hog import hog
 from headstart.strategies.scratch_image import ScratchImage, ScratchImageRegressor
@@ -93,8 +93,8 @@ def test_linear_learns_bars_and_round_trips():
 
 
 def _network_always(monkeypatch):
-    monkeypatch.setattr(scratch_image, "best_of", lambda *_: "network")
-    monkeypatch.setattr(scratch_image, "SURE", 2.0)
+    monkeypatch.setattr(linear_or_network, "best_of", lambda *_: "network")
+    monkeypatch.setattr(linear_or_network, "SURE", 2.0)
 
 
 def test_network_round_trips(monkeypatch):
@@ -133,7 +133,7 @@ def test_steps_are_bounded(monkeypatch):
 
 
 def test_rules_of_the_network_are_said(monkeypatch):
-    monkeypatch.setattr(scratch_image, "SURE_IMAGES", 16)
+    monkeypatch.setattr(linear_or_network, "SURE_ITEMS", 16)
     X, _ = _bars(8)
     single = ScratchImage().fit(X, [0, 1, 2, 3, 4, 5, 6, 6])
     assert "fewer than 2 images a class" in single.chosen_
