@@ -136,3 +136,38 @@ def test_columns_of_a_table_are_kept_though_they_hold_one_value(tmp_path: Path) 
     assert list(target.task.items.columns) == ["a", "b"]
     assert target.task.items.loc[[0, 1, 2], "a"].tolist() == [1.0, 3.0, 2.0]
     assert target.labels.tolist() == ["x", "y", None]
+
+
+def test_a_table_is_read_once(
+    tmp_path: Path, source: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.data import tables
+
+    path, seen = table(tmp_path, text=["one", "two"], mood=["y", None]), []
+    unpacked = tables._unpacked
+    monkeypatch.setattr(tables, "_unpacked", lambda path: seen.append(path) or unpacked(path))
+    assert read_target(path, source, labels={"2": "n"}).labels.tolist() == ["y", "n"]
+    assert seen == [path]
+
+
+def test_a_first_line_that_looks_like_data_is_still_refused(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": [0.5, 1.5], "b": [2.5, 3.5]})
+    ours = read(pd.concat([rows] * 4).assign(kind=["x", "y"] * 4), label="kind")
+    path = tmp_path / "bare.csv"
+    path.write_text("0.5,2.5\n1.5,3.5\n")
+    with pytest.raises(DataError, match="looks like data"):
+        read_target(path, ours)
+
+
+def test_a_file_that_the_system_does_not_give_is_told(
+    tmp_path: Path, source: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.data import tables
+
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = table(tmp_path, text=["one", "two"])
+    monkeypatch.setattr(tables, "_unpacked", refused)
+    with pytest.raises(DataError, match="cannot be read: Permission denied"):
+        read_target(path, source)

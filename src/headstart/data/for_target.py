@@ -16,8 +16,8 @@ from headstart.data.assemble import fingerprint
 from headstart.data.folders import LABEL, class_folders
 from headstart.data.labels import class_name
 from headstart.data.part import is_missing, shown
-from headstart.data.reading import read
-from headstart.data.tables import read_table, table_ending
+from headstart.data.reading import read, unreachable
+from headstart.data.tables import Sheet, check_header, read_table, table_ending
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,15 @@ def read_target(
     >>> read_target(["great", "awful", "so so"], source).task.n
     3
     """
+    data = _sheet(data)  # a table file is read once
     given = _given(data, {"text": text, "path": path})
     given |= {"allow_unreadable": allow_unreadable, "reporter": reporter, "duplicates": False}
     if source.modality == "table":
         given["keep"] = tuple(source.items.columns)
     column = _label_column(data, source, label)
     folders = column is LABEL
+    if isinstance(data, Sheet) and column is None and not {"text", "path"} & set(given):
+        check_header(data)
     if column is None:
         task = read(data, labelled=False, modality=source.modality, **given)
         found: list[Any] = [None] * task.n
@@ -130,6 +133,18 @@ def read_target(
     return Target(task, tuple(decisions))
 
 
+def _sheet(data: Any) -> Any:
+    """Return what a table file holds; other data as they are."""
+    if isinstance(data, str | Path):
+        place = Path(data).expanduser()
+        if place.is_file() and table_ending(place) is not None:
+            try:
+                return read_table(place, trust_header=True)
+            except OSError as error:
+                raise unreachable(error, data) from error
+    return data
+
+
 def _given(data: Any, wanted: Mapping[str, str | None]) -> dict[str, Any]:
     """Return the columns that were named for the source, where the target has them."""
     names = _columns(data)
@@ -138,12 +153,9 @@ def _given(data: Any, wanted: Mapping[str, str | None]) -> dict[str, Any]:
 
 def _columns(data: Any) -> list[str] | None:
     """Return the columns of a table; None for what has none."""
-    if hasattr(data, "iloc") and hasattr(data, "columns"):
-        return [str(name) for name in data.columns]
-    if isinstance(data, str | Path):
-        place = Path(data).expanduser()
-        if place.is_file() and table_ending(place) is not None:
-            return [str(name) for name in read_table(place, trust_header=True).frame.columns]
+    frame = data.frame if isinstance(data, Sheet) else data
+    if hasattr(frame, "iloc") and hasattr(frame, "columns"):
+        return [str(name) for name in frame.columns]
     return None
 
 
@@ -163,9 +175,7 @@ def _label_column(data: Any, source: Task, label: str | None) -> Any:
 
 
 def _any_label(data: Any, column: str) -> bool:
-    frame = data
-    if not hasattr(data, "iloc"):
-        frame = read_table(Path(data).expanduser(), trust_header=True).frame
+    frame = data.frame if isinstance(data, Sheet) else data
     values = frame.iloc[:, [str(name) for name in frame.columns].index(column)]
     return any(not is_missing(value) for value in values)
 

@@ -16,7 +16,7 @@ from headstart.data.frames import from_frame, from_python, like
 from headstart.data.infer import Wanted
 from headstart.data.labels import option_kind
 from headstart.data.part import Part
-from headstart.data.tables import checked_frame, read_table
+from headstart.data.tables import Sheet, checked_frame, read_table
 
 MODALITIES: tuple[Modality, ...] = ("image", "text", "audio", "table")
 
@@ -51,7 +51,7 @@ def read(
 
     Parameters
     ----------
-    data : path, DataFrame, (X, y), array, list, or Hugging Face Dataset
+    data : path, Sheet, DataFrame, (X, y), array, list, or Hugging Face Dataset
         A folder with a sub-folder a class (``train/`` and ``test/`` inside are honoured); a CSV,
         TSV, JSON Lines or Parquet file; or data in memory.
     label : str or array-like of length n, optional
@@ -157,7 +157,7 @@ def _parts(data: Any, test: Any, options: _Options) -> tuple[Part, Part | None]:
     try:
         held = _test_part(test, train, options)
     except OSError as error:
-        raise _unreachable(error, test) from error
+        raise unreachable(error, test) from error
     if held.modality != train.modality:
         raise DataError(
             f"the test part is {held.modality}, the training part {train.modality}",
@@ -171,16 +171,19 @@ def _part(data: Any, options: _Options) -> tuple[Part, Part | None]:
     try:
         return _found(data, options)
     except OSError as error:
-        raise _unreachable(error, data) from error
+        raise unreachable(error, data) from error
 
 
-def _unreachable(error: OSError, data: Any) -> DataError:
+def unreachable(error: OSError, data: Any) -> DataError:
+    """Return the error that says which file the system would not read, and why."""
     return DataError(
         f"cannot be read: {error.strerror or error}", where=str(error.filename or data)
     )
 
 
 def _found(data: Any, options: _Options) -> tuple[Part, Part | None]:
+    if isinstance(data, Sheet):
+        return _of_sheet(data, options), None
     source = _existing(data)
     if source is None:
         return from_python(
@@ -189,21 +192,26 @@ def _found(data: Any, options: _Options) -> tuple[Part, Part | None]:
     if not source.is_dir():
         wanted = options.wanted
         sheet = read_table(source, trust_header=bool(wanted.label or wanted.text or wanted.path))
-        frame = checked_frame(sheet.frame, str(source))
-        beside = (options.labels, options.groups, options.domains)
-        if any(value is not None for value in beside):
-            raise OptionError(
-                "for a table file, name a column", where="label, group, domain", got="values"
-            )
-        return from_frame(
-            frame, wanted, where=str(source), base=source.parent, decisions=sheet.decisions
-        ), None
+        return _of_sheet(sheet, options), None
     _check_folder_options(options)
     return read_folder(
         source,
         modality=options.wanted.modality,
         group=options.wanted.group,
         labelled=options.wanted.labelled,
+    )
+
+
+def _of_sheet(sheet: Sheet, options: _Options) -> Part:
+    frame = checked_frame(sheet.frame, sheet.where)
+    beside = (options.labels, options.groups, options.domains)
+    if any(value is not None for value in beside):
+        raise OptionError(
+            "for a table file, name a column", where="label, group, domain", got="values"
+        )
+    base = Path(sheet.where).parent
+    return from_frame(
+        frame, options.wanted, where=sheet.where, base=base, decisions=sheet.decisions
     )
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,9 +122,9 @@ def _delimited(
     if not body:
         raise DataError("the file has column names but no rows", where=where, got=", ".join(header))
     columns, renamed = _column_names(header, where)
-    if not trust_header:
-        _check_header(header, body, where)
     cells = list(zip(*body, strict=True))
+    if not trust_header:
+        _check_header(header, cells, where)
     frame = pd.DataFrame(
         {
             name: pd.Series(list(cell), dtype=object)
@@ -237,7 +237,20 @@ def _column_names(header: list[str], where: str) -> tuple[list[str], tuple[Decis
     return names, (Decision(f"columns without a name are called {shown(nameless)}", "line 1"),)
 
 
-def _check_header(header: list[str], body: list[list[str]], where: str) -> None:
+def check_header(sheet: Sheet) -> None:
+    """Refuse a delimited file whose first line looks like data, where it was read with trust.
+
+    Raises
+    ------
+    DataError
+    """
+    ending = table_ending(Path(sheet.where))
+    if ending not in PARQUET and ending not in JSON_LINES:
+        names = list(sheet.frame.columns)
+        _check_header(names, [sheet.frame[name] for name in names], sheet.where)
+
+
+def _check_header(header: list[str], cells: Sequence[Iterable[str]], where: str) -> None:
     """Refuse a first line that looks like data; ``0, 1, 2, ...`` are names that pandas writes."""
     known = {"label", "text", "target", "class", "y", "category", "intent", "path", "file"}
     if known & {name.lower() for name in header}:
@@ -247,7 +260,7 @@ def _check_header(header: list[str], body: list[list[str]], where: str) -> None:
     data_like = [name for name in numbers if name not in counted]
     if not data_like and len(header) > 1:
         for place, name in enumerate(header):
-            if name and any(row[place].strip() == name for row in body):
+            if name and any(cell.strip() == name for cell in cells[place]):
                 data_like.append(name)
     if data_like:
         raise DataError(

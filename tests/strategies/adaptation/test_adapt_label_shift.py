@@ -10,7 +10,7 @@ from shifts import conditional, covariate, gains, label, none, subspace
 from sklearn.linear_model import LogisticRegression
 
 from headstart.core.errors import OptionError
-from headstart.strategies.adaptation import BBSE, LabelShiftEM, SourceOnly
+from headstart.strategies.adaptation import BBSE, LabelShiftEM, SourceOnly, priors
 from headstart.strategies.adaptation.forms import LinearForm
 from headstart.strategies.adaptation.priors import (
     bbse_weights,
@@ -23,6 +23,7 @@ from headstart.strategies.adaptation.priors import (
     logs,
     mixture_p,
     on_simplex,
+    sampled,
 )
 
 BOTH = pytest.mark.parametrize("adapter", [LabelShiftEM, BBSE])
@@ -306,3 +307,23 @@ def test_parameters_out_of_range(model, where):
     with pytest.raises(OptionError) as caught:
         model.fit(Xs, ys, Xt)
     assert caught.value.where == where
+
+
+def test_a_sample_keeps_each_class_and_its_share():
+    codes = np.repeat([0, 1, 2, 3], [6000, 3000, 990, 10])
+    some = sampled(codes, 1000, 0)
+    assert np.bincount(codes[some]).tolist() == [600, 300, 99, 2]
+    assert np.array_equal(some, np.unique(some))
+    assert np.array_equal(some, sampled(codes, 1000, 0))
+    assert np.array_equal(sampled(codes, 10_000, 0), np.arange(10_000))
+
+
+def test_a_large_source_is_held_out_in_part_and_that_is_said(monkeypatch):
+    Xs, ys, Xt, yt = label(1500, 3)
+    whole = LabelShiftEM().fit(Xs, ys, Xt)
+    monkeypatch.setattr(priors, "MOST", 500)
+    found = LabelShiftEM().fit(Xs, ys, Xt)
+    assert "about 500 rows of the source tell" in str(found.decisions_[0])
+    assert np.abs(found.target_prior_ - whole.target_prior_).max() < 0.05
+    assert abs(found.score(Xt, yt) - whole.score(Xt, yt)) < 0.02
+    assert "about 500 rows" in str(BBSE().fit(Xs, ys, Xt).decisions_[0])

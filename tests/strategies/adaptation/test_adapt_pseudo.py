@@ -5,7 +5,7 @@ import pytest
 from shifts import conditional, gains, label, none, subspace
 
 from headstart.core.errors import OptionError
-from headstart.strategies.adaptation import PseudoLabels, SourceOnly, pseudo_labels
+from headstart.strategies.adaptation import PseudoLabels, SourceOnly, priors, pseudo_labels
 from headstart.strategies.adaptation.pseudo_labels import surest
 
 
@@ -79,3 +79,28 @@ def test_parameters_out_of_range(params, where):
     with pytest.raises(OptionError) as caught:
         PseudoLabels(**params).fit(Xs, ys, Xt)
     assert caught.value.where == where
+
+
+def test_many_rows_are_drawn_for_all_rounds_but_the_last(monkeypatch):
+    """The first rounds learn from a sample, the model handed back from everything; it is said."""
+    Xs, ys, Xt, yt = subspace(600, 1)
+    plain = PseudoLabels().fit(Xs, ys, Xt)
+    assert not any("drawn" in one.why for one in plain.decisions_)
+    sizes = []
+    learn = pseudo_labels.learn
+    monkeypatch.setattr(
+        pseudo_labels,
+        "learn",
+        lambda X, *given, **how: sizes.append(len(X)) or learn(X, *given, **how),
+    )
+    monkeypatch.setattr(pseudo_labels, "MOST", 150)
+    monkeypatch.setattr(priors, "MOST", 150)
+    found = PseudoLabels().fit(Xs, ys, Xt)
+    assert sizes[0] == 600
+    assert max(sizes[1:6]) <= 150  # the folds
+    assert max(sizes[6:10]) <= 300  # four rounds
+    assert sizes[10] == 600 + found.n_taken_ > 900
+    told = " ".join(map(str, found.decisions_))
+    assert "about 150 rows of the source tell" in told
+    assert "all rounds but the last learn from 150 rows" in told
+    assert abs(found.score(Xt, yt) - plain.score(Xt, yt)) < 0.05

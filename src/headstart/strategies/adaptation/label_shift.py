@@ -23,6 +23,7 @@ from headstart.strategies.adaptation.priors import (
     label_shift_p,
     likelihood_p,
     logs,
+    on_sample,
 )
 from headstart.strategies.heads import softmax_rows
 
@@ -94,7 +95,8 @@ class LabelShiftEM(Adapter):
     """Correct the model of the source for how frequent the classes are in the target.
 
     The frequencies are those with the greatest likelihood, found by EM on the calibrated
-    probabilities that the model of the source gives to rows of the target. Two tests guard it: the
+    probabilities that the model of the source gives to rows of the target; of more than 20,000 rows
+    of the source so many are drawn for that. Two tests guard it: the
     model is left as it is where the target is no mixture of the classes of the source
     (then something else has changed, and the correction would do harm), and where the frequencies
     do not differ more than by chance.
@@ -164,6 +166,7 @@ class LabelShiftEM(Adapter):
         self.source_prior_: FloatArray = np.bincount(domains.codes, minlength=k) / n
         self.target_prior_: FloatArray = self.source_prior_
         found = _scores(domains, fit, self.random_state)
+        self.decisions_ += on_sample(0 if found is None else n)
         reason = not_label_shift(found, domains, self.level, self.random_state)
         if reason or found is None:
             return self._as_it_is(form, reason)
@@ -291,6 +294,7 @@ class BBSE(MappingAdapter):
     def _weights(self, domains: Domains) -> tuple[FloatArray | None, str]:
         fit = learner(domains.n_classes, self.estimator, self.C)
         found = _scores(domains, fit, self.random_state)
+        self.decisions_ += on_sample(0 if found is None else len(domains.X))
         reason = not_label_shift(found, domains, self.level, self.random_state)
         if reason or found is None:
             return None, reason

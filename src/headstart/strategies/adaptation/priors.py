@@ -14,7 +14,7 @@ from scipy.optimize import minimize, nnls
 from scipy.spatial.distance import cdist
 from scipy.stats import chi2
 
-from headstart.core.types import FloatArray, IntArray
+from headstart.core.types import Decision, FloatArray, IntArray
 from headstart.strategies.frozen import stratified_folds
 from headstart.strategies.heads import softmax_rows
 
@@ -23,6 +23,8 @@ TINY = 1e-12
 MOST_ROWS = 800
 """Rows a side in the test of fit: its kernel matrix is square."""
 RESAMPLES = 199
+MOST = 20_000
+"""Rows of the source that are held out in turn, and that models learn from meanwhile."""
 PLAINLY = 0.01
 """P-value of the first test below which a second adds nothing."""
 PLAIN = 20
@@ -34,6 +36,28 @@ def logs(probabilities: FloatArray) -> FloatArray:
     found = np.log(np.maximum(probabilities, TINY))
     result: FloatArray = found - found.mean(axis=1, keepdims=True)
     return result
+
+
+def sampled(codes: IntArray, most: int, random_state: int | None) -> IntArray:
+    """Return the places of at most about ``most`` rows, each class with its share.
+
+    Of each class two rows stay, where it has them.
+
+    Parameters
+    ----------
+    codes : int array of shape (n,)
+    most : int
+    random_state : int, optional
+    """
+    n = len(codes)
+    if n <= most:
+        return np.arange(n)
+    order = np.random.default_rng(random_state).permutation(n)
+    order = order[np.argsort(codes[order], kind="stable")]
+    counts = np.bincount(codes)
+    within = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    wanted = np.maximum(2, np.round(counts * (most / n)).astype(np.int64))
+    return np.sort(order[within < np.repeat(wanted, counts)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +89,16 @@ def held_out(
 ) -> HeldOut:
     """Score source rows out of fold, and target rows by the models of the folds in turn.
 
+    Of a large source at most ``MOST`` rows, drawn by class, take part.
+
     Parameters
     ----------
     fit : callable
         Takes rows and classes, returns a form.
     """
+    if len(X) > MOST:
+        some = sampled(codes, MOST, random_state)
+        X, codes = X[some], codes[some]
     folds = stratified_folds(codes, FOLDS, random_state)
     turn = np.random.default_rng(random_state).permutation(len(target)) % FOLDS
     n_classes = int(codes.max()) + 1
@@ -85,6 +114,14 @@ def held_out(
             other[theirs] = logs(form.probabilities(target[theirs]))
     judged = folds >= 0
     return HeldOut(source[judged], codes[judged], other)
+
+
+def on_sample(n: int) -> tuple[Decision, ...]:
+    """Say that of n source rows only some were held out, if so."""
+    if n <= MOST:
+        return ()
+    what = f"about {MOST:,} rows of the source tell how frequent the classes are in the target"
+    return (Decision(what, f"of {n:,}, drawn by class: each is scored by a model without it"),)
 
 
 @dataclass(frozen=True, eq=False)

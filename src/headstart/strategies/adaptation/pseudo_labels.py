@@ -12,12 +12,15 @@ from headstart.strategies.adaptation.base import Adapter, learn
 from headstart.strategies.adaptation.domains import UNLABELLED, Domains
 from headstart.strategies.adaptation.gaussian import FEWEST
 from headstart.strategies.adaptation.priors import (
+    MOST,
     HeldOut,
     calibrate,
     em_prior,
     held_out,
     label_shift_p,
     logs,
+    on_sample,
+    sampled,
 )
 
 LEVEL = 0.05
@@ -31,7 +34,7 @@ class PseudoLabels(Adapter):
     Each round takes more target rows, of each class its share by an estimate of how frequent the
     classes are in the target: by EM where frequencies explain the target, else what the model
     says. Where a class all but vanishes from the predictions, the model of the source is handed
-    back.
+    back. Of more than 20,000 rows a domain all but the last round learn from so many, drawn.
 
     Parameters
     ----------
@@ -104,8 +107,11 @@ class PseudoLabels(Adapter):
         self._check()
         self.n_taken_ = 0
         known, free = domains.known, np.flatnonzero(domains.target_codes == UNLABELLED)
-        rows = np.vstack([domains.X, domains.target[known]])
-        codes = np.concatenate([domains.codes, domains.target_codes[known]])
+        rows, codes, target = domains.X, domains.codes, domains.target
+        if len(known):  # no copies of a large table where there is nothing to add
+            rows = np.vstack([rows, target[known]])
+            codes = np.concatenate([codes, domains.target_codes[known]])
+            target = target[free]
         k = domains.n_classes
         self.target_prior_: FloatArray = np.bincount(domains.codes, minlength=k) / len(
             domains.codes
@@ -116,26 +122,15 @@ class PseudoLabels(Adapter):
             return self._handed_back(first, "the target is the source")
         if len(free) < FEWEST or len(domains.X) < FEWEST:
             return self._handed_back(first, f"{len(free)} target rows have no label")
-        target = domains.target[free]
         found = self._held_out(domains, target)
         if len(found.source) < FEWEST:
             reason = f"{len(found.source)} rows of the source can be held out, under {FEWEST}"
             return self._handed_back(first, reason)
+        self.decisions_ += on_sample(len(domains.X))
         self.target_prior_ = self._prior(domains, found, form, target)
-        weights = np.ones(len(rows))
-        for done in range(1, self.n_rounds + 1):
-            chances = form.probabilities(target)
-            taken, labels = surest(chances, self.target_prior_, self.most * done / self.n_rounds)
-            form = self._fit(
-                np.vstack([rows, target[taken]]),
-                np.concatenate([codes, labels]),
-                k,
-                np.concatenate([weights, np.full(len(taken), float(self.weight))]),
-            )
-            reason = self._collapsed(form.probabilities(target), k)
-            if reason:
-                return self._handed_back(first, f"{reason} in round {done}")
-            self.n_taken_ = len(taken)
+        form, reason = self._rounds(rows, codes, k, target, form)
+        if reason:
+            return self._handed_back(first, reason)
         changed = (
             first.probabilities(target).argmax(axis=1) != form.probabilities(target).argmax(axis=1)
         ).mean()
@@ -147,6 +142,41 @@ class PseudoLabels(Adapter):
             ),
         )
         return form
+
+    def _rounds(
+        self, rows: FloatArray, codes: IntArray, k: int, target: FloatArray, form: Any
+    ) -> tuple[Any, str]:
+        """Return the form of the last round, and why it cannot be used, if so.
+
+        The rounds before the last find the labels that the last one learns: a sample is enough.
+        """
+        some = sampled(codes, MOST, self.random_state)
+        theirs = sampled(np.zeros(len(target), np.int64), MOST, self.random_state)
+        if len(some) < len(rows) or len(theirs) < len(target):
+            self.decisions_ += (
+                Decision(
+                    f"all rounds but the last learn from {len(some):,} rows of the source and "
+                    f"choose among {len(theirs):,} of the target",
+                    f"of {len(rows):,} and {len(target):,}: they only find labels for the last",
+                ),
+            )
+        mine, own, seen = rows[some], codes[some], target[theirs]
+        for done in range(1, self.n_rounds + 1):
+            if done == self.n_rounds:
+                mine, own, seen = rows, codes, target
+            share = self.most * done / self.n_rounds
+            taken, labels = surest(form.probabilities(seen), self.target_prior_, share)
+            form = self._fit(
+                np.vstack([mine, seen[taken]]),
+                np.concatenate([own, labels]),
+                k,
+                np.concatenate([np.ones(len(mine)), np.full(len(taken), float(self.weight))]),
+            )
+            reason = self._collapsed(form.probabilities(seen), k)
+            if reason:
+                return form, f"{reason} in round {done}"
+            self.n_taken_ = len(taken)
+        return form, ""
 
     def _check(self) -> None:
         for where, good, allowed in (
