@@ -68,7 +68,8 @@ def features(
     Parameters
     ----------
     items : sequence of length n
-        Texts for a text backbone; paths, PIL images or (H, W[, C]) uint8 arrays for an image one.
+        Texts for a text backbone; paths, PIL images or (H, W[, C]) uint8 arrays for an image one;
+        paths, bytes of files or ``(samples, rate)`` for a sound one.
     backbone : Backbone
         From ``headstart.sources.load``; it is not changed.
     cache : bool
@@ -157,11 +158,15 @@ def make_encoder(
         from headstart.encode.image import ImageEncoder
 
         return ImageEncoder(backbone, **how)
+    if modality == "audio":
+        from headstart.encode.audio import AudioEncoder
+
+        return AudioEncoder(backbone, **how)
     raise OptionError(
         "this source cannot be encoded",
         where=backbone.card.name,
         got=modality,
-        allowed=("image", "text"),
+        allowed=("image", "text", "audio"),
     )
 
 

@@ -27,7 +27,7 @@ class Backbone(nn.Module):
     For texts the state that passes between blocks is ``(hidden, mask)`` with hidden of shape
     (n, t, width) after the first block, ``embeddings``, and mask of shape (n, t); for images it
     is a float tensor of shape (n, channels, height, width), or (n, tokens, width) for vision
-    transformers.
+    transformers; for sounds it is (hidden, mask) as for texts, t counting frames.
 
     Parameters
     ----------
@@ -45,7 +45,8 @@ class Backbone(nn.Module):
     Attributes
     ----------
     grid : int
-        Parts of a side of an image that are pooled apart; 1 pools all places together.
+        Parts of a side of an image, or of the time of a sound, that are pooled apart; 1 pools all
+        together.
     """
 
     grid = 1
@@ -77,6 +78,8 @@ class Backbone(nn.Module):
         batch : Tensor or (Tensor, Tensor)
             Images: float32 of shape (n, 3, height, width), normalised as the card says.
             Texts: token ids int64 (n, t) and mask (n, t), 1 for tokens and 0 for padding.
+            Sounds: frames float32 (n, t, bands) and mask (n, t) int64: 1 for frames that count,
+            2 for frames that are heard but not pooled (silence), 0 for padding.
         """
         return batch
 
@@ -118,6 +121,38 @@ class ImageBackbone(Backbone):
         if self.grid > 1:
             return nn.functional.adaptive_avg_pool2d(state, self.grid).flatten(1)
         return state.mean(dim=(2, 3))
+
+
+class AudioBackbone(Backbone):
+    """An encoder of sounds: the state is (hidden, mask), its mean over time, whole or in parts."""
+
+    def pool(self, state: Any) -> Tensor:
+        """Return the features of shape (n, dim): means over the frames that count, by parts."""
+        return pool_frames(*state, parts=self.grid)
+
+
+def pool_frames(hidden: Tensor, mask: Tensor, *, parts: int = 1) -> Tensor:
+    """Return the means (n, parts * d) of frames (n, t, d), over time or over each part of it.
+
+    The frames that count are parted as ``adaptive_avg_pool1d`` parts them: parts share a frame
+    where their number does not divide that of the frames.
+
+    Parameters
+    ----------
+    hidden : Tensor of shape (n, t, d)
+    mask : Tensor of shape (n, t)
+        1 for frames that count; any other number for others.
+    parts : int
+    """
+    counted = (mask == 1).to(torch.int64)
+    place = (counted.cumsum(dim=1) - 1)[:, None]  # of each frame among those that count
+    total = counted.sum(dim=1)[:, None, None]
+    part = torch.arange(parts, device=mask.device)[None, :, None]
+    first = (part * total).div(parts, rounding_mode="floor")
+    beyond = ((part + 1) * total + parts - 1).div(parts, rounding_mode="floor")
+    weights = ((place >= first) & (place < beyond)).to(hidden.dtype) * counted[:, None]
+    weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1)
+    return torch.bmm(weights.to(hidden.dtype), hidden).flatten(1)
 
 
 def pool_tokens(hidden: Tensor, mask: Tensor, pooling: str, *, normalise: bool) -> Tensor:
@@ -176,7 +211,7 @@ def fill(backbone: Backbone, tensors: Mapping[str, Tensor], *, where: str) -> Ba
         )
     backbone.load_state_dict(dict(tensors), strict=False, assign=True)
     for module in backbone.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.num_batches_tracked = torch.zeros((), dtype=torch.int64)
     return backbone.eval()
 

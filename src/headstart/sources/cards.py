@@ -9,7 +9,17 @@ from typing import Any, get_args
 from headstart.core.errors import SourceError
 from headstart.core.types import Modality
 
-FAMILIES = ("bert", "conv4", "efficientnet-lite", "hf", "mpnet", "timm")
+FAMILIES = (
+    "bert",
+    "conv4",
+    "efficientnet-lite",
+    "ge2e",
+    "hf",
+    "mpnet",
+    "musicnn",
+    "timm",
+    "whisper",
+)
 
 
 @dataclass(frozen=True)
@@ -33,15 +43,17 @@ class SourceCard:
         What it wants to be given. Images: ``size`` (pixels of the square), ``mean``, ``std``
         (of RGB in 0..1, three each), ``interpolation`` ("bilinear", "bicubic", "lanczos"),
         ``crop`` (fraction of the shorter side the centre crop keeps). Texts: ``max_tokens``,
-        ``pooling`` ("mean", "cls", "max"), ``normalise`` (bool), ``prefix``, ``pad_id``.
+        ``pooling`` ("mean", "cls", "max"), ``normalise`` (bool), ``prefix``, ``pad_id``. Sounds:
+        ``rate`` (Hz), ``seconds`` (the most that it looks at at once), ``front`` (what it is given,
+        see ``encode.mel``), ``mels`` (bands), ``normalise`` (bool).
     licence : str
         Of the weights.
     licence_package : str
         Of the package they come in.
     permissive : bool
         True where the licence of the weights allows commercial use without sharing alike.
-    family : {"bert", "conv4", "efficientnet-lite", "hf", "mpnet", "timm"}
-        Which code builds it.
+    family : str
+        Which code builds it; one of ``FAMILIES``.
     config : dict
         The dimensions that code needs.
     origin : dict
@@ -49,7 +61,7 @@ class SourceCard:
     weights_sha256 : str
         Of the file headstart loads.
     tokenizer_sha256 : str
-        Of ``tokenizer.json``; empty for what is no text.
+        Of ``tokenizer.json``; empty where there is none.
     size_mb : float
         On disk once installed, in MB (10^6 bytes).
     prior : float

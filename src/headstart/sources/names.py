@@ -20,7 +20,7 @@ from headstart.sources import view
 from headstart.sources.cards import SourceCard
 from headstart.sources.store import install_card, is_installed, path_of
 
-_DEFAULTS = {"image": "efficientnet-lite0", "text": "minilm"}
+_DEFAULTS = {"image": "efficientnet-lite0", "text": "minilm", "audio": "whisper-base"}
 _DEFAULT_VIEWS = {"image": ("efficientnet-lite0@stage6.1:3",)}
 
 

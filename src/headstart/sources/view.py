@@ -1,7 +1,8 @@
 """A view of a source: its first blocks alone, and what they see kept apart by place.
 
 ``efficientnet-lite0@stage6.1:3`` ends after the block ``stage6.1``, and pools what that block sees
-in 3 x 3 parts of the image. The last layers of a source know the classes it was trained on; earlier
+in 3 x 3 parts of the image; ``whisper-base@layer4:3`` pools what ``layer4`` hears in three parts of
+the time. The last layers of a source know the classes it was trained on; earlier
 ones know shapes and textures, which can be worth more where the target is far from those classes
 (Yosinski et al., NeurIPS 2014); and where a thing is can tell as much as what it is.
 """
@@ -19,9 +20,10 @@ from headstart.sources.cards import SourceCard
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone
 
-OWN = ("bert", "conv4", "efficientnet-lite", "mpnet")
+OWN = ("bert", "conv4", "efficientnet-lite", "ge2e", "mpnet", "musicnn", "whisper")
 """Families that can be cut: their blocks all end in what can be pooled."""
 MOST = 7
+_FRAMES = 16  # of a sound whose features are measured
 _NAME = re.compile(r"(?P<base>.+)@(?P<until>[A-Za-z0-9_.]+)(:(?P<grid>\d+))?")
 
 
@@ -76,7 +78,7 @@ def describe(name: str, view: View, base: SourceCard) -> SourceCard:
         raise SourceError(
             "this source cannot be cut at a block", where=name, got=base.family, allowed=OWN
         )
-    if view.grid > 1 and base.modality != "image":
+    if view.grid > 1 and base.modality not in ("image", "audio"):
         raise SourceError(f"{base.modality} has no parts to be pooled apart", where=name)
     if not 1 <= view.grid <= MOST:
         raise OptionError(
@@ -91,6 +93,11 @@ def describe(name: str, view: View, base: SourceCard) -> SourceCard:
         side = int(base.input["size"])
         with torch.no_grad():
             dim = int(backbone(torch.zeros(1, 3, side, side, device="meta")).shape[1])
+    elif base.modality == "audio":
+        frames = torch.zeros(1, _FRAMES, int(base.input["mels"]), device="meta")
+        mask = torch.ones(1, _FRAMES, dtype=torch.int64, device="meta")
+        with torch.no_grad():
+            dim = int(backbone((frames, mask)).shape[1])
     return replace(
         card,
         dim=dim,
