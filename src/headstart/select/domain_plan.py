@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from headstart.strategies.heterogeneous import HETEROGENEOUS
 SOURCE_ONLY, TARGET_ONLY = "source-only", "target-only"
 BASELINES = (SOURCE_ONLY, TARGET_ONLY, "pooled")
 _PACKAGES = {"POT": "ot"}  # what is imported, where it is called otherwise
-EXTRAS = {"POT": "ot"}
+EXTRAS = {"POT": "ot", "skada": "skada"}
 """The extra of headstart that brings a package."""
 
 
@@ -139,7 +140,9 @@ def _lacking(name: str, n_labels: int, several: bool) -> str:
         return "labels of some target items: --target-labels FILE"
     if spec.several and not several:
         return "several source domains: --domain COL"
-    if spec.requires and find_spec(_PACKAGES.get(spec.requires, spec.requires)) is None:
+    elsewhere = spec.family == "skada" and bool(os.environ.get("HEADSTART_SKADA_PYTHON"))
+    package = _PACKAGES.get(spec.requires, spec.requires)
+    if spec.requires and not elsewhere and find_spec(package) is None:
         return f"{spec.requires}: pip install 'headstart[{EXTRAS[spec.requires]}]'"
     return ""
 

@@ -22,6 +22,7 @@ Family = Literal[
     "self-training",
     "deep",
     "tuning",
+    "skada",
     "several sources",
     "inductive",
 ]
@@ -324,9 +325,43 @@ _SPECS: tuple[AdapterSpec, ...] = (
     ),
 )
 
+
+def _of_skada(name: str, summary: str, assumes: str, paper: str) -> AdapterSpec:
+    """Return a method that only skada has."""
+    path = "skada_door:SkadaAdapter"
+    how = {"method": name}
+    return AdapterSpec(name, summary, "skada", assumes, paper, path, requires="skada", params=how)
+
+
+_SKADA = (
+    _of_skada(
+        "jdot",
+        "a transport plan of features and labels at once, and the linear model that fits it",
+        "rows of the target near to rows of the source have their labels; classes are as frequent",
+        "Courty et al., NeurIPS 2017",
+    ),
+    _of_skada(
+        "tsl",
+        "a subspace in which classes are apart and domains alike",
+        "some directions of the features mean the same in both domains",
+        "Si, Tao & Geng, TKDE 2010",
+    ),
+    _of_skada(
+        "mmd-ls",
+        "move and stretch each class of the source towards the target",
+        "each class of the target is that of the source, moved and stretched feature by feature",
+        "Zhang et al., ICML 2013",
+    ),
+    _of_skada(
+        "dasvm",
+        "pass from source to target rows step by step; two classes only",
+        "without adaptation most of the target is right",
+        "Bruzzone & Marconcini, TPAMI 2010",
+    ),
+)
 _TUNED = tuple(_on_weights(spec) for spec in _SPECS if spec.family == "deep")
 
-ADAPTERS: dict[str, AdapterSpec] = {spec.name: spec for spec in (*_SPECS, *_TUNED)}
+ADAPTERS: dict[str, AdapterSpec] = {spec.name: spec for spec in (*_SPECS, *_TUNED, *_SKADA)}
 
 
 def resolve(path: str) -> Any:
