@@ -42,6 +42,7 @@ CHEAP = (5.0, 15.0, 30.0)
 TYPICAL: dict[Modality, tuple[float, float]] = {
     "text": (0.2, 0.003),
     "image": (8.0, 0.01),
+    "audio": (8.0, 0.01),
     "table": (2.0, 0.001),
 }
 """Seconds that learning from scratch typically takes: at least, and for each labelled item more.
@@ -385,7 +386,7 @@ def _cost(climb: Ladder, n_sides: int, train: Task) -> float:
     least, each = TYPICAL.get(train.modality, (1.0, 0.01))
     total = 0.0
     for n, repeats in climb.steps:
-        steady = train.modality == "image" and n > 1
+        steady = train.modality in ("image", "audio") and n > 1
         share = 1.0 if steady else max(n / climb.full, LITTLE)
         total += repeats * n_sides * share * (least + each * train.n)
     return total

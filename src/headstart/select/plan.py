@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from headstart import sources as source_room
 from headstart.core.errors import OptionError, UnknownNameError
 from headstart.core.types import Decision, Kind, Modality
+from headstart.fetch import offline
 from headstart.select.prior import prior_of
 from headstart.select.race import Entry
 from headstart.strategies import STRATEGIES
@@ -213,6 +214,18 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
         )
         return []
     here = source_room.search(modality=modality, installed=True)
+    if modality == "audio" and offline() and default not in [card.name for card in here]:
+        default = here[0].name if here else None
+    if default is None:
+        decisions.append(
+            Decision(
+                "no transfer is tried",
+                f"no pretrained source for {modality} data is on this machine, and "
+                "HEADSTART_OFFLINE forbids fetching one; the model is trained from scratch",
+                f"headstart sources install {source_room.default_source(modality)}",
+            )
+        )
+        return []
     others = [card.name for card in here if card.name != default]
     parts = source_room.default_views(modality)
     also = f"; {', '.join(others)} {_are(others)} installed and looked at, too" if others else ""
