@@ -71,7 +71,7 @@ def test_sources_json_is_the_cards(terminal):
     ("arguments", "expected"),
     [
         (["--modality", "text", "--max-size", "100"], {"minilm"}),
-        (["--licence", "mit"], {"e5-small"}),
+        (["--licence", "mit"], {"e5-small", "whisper-base"}),
         (["--modality", "table"], set()),
         (["--max-size", "1"], set()),
     ],

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from headstart.core.errors import SourceError
 from headstart.core.types import FloatArray
+from headstart.sources import hf_audio
 
 _BREAK, _PER_MEL = 1000.0, 200 / 3  # Hz: linear below, of so many to a mel
 _LOG_STEP = np.log(6.4) / 27  # of a mel above
@@ -188,9 +189,17 @@ def _musicnn(samples: FloatArray, spec: Mapping[str, Any]) -> Rows:
     return Rows(rows, torch.ones(rows.shape[:2], dtype=torch.int64))
 
 
+def _foreign(samples: FloatArray, spec: Mapping[str, Any]) -> Rows:
+    """What a model of transformers takes: its samples, or what its feature extractor makes."""
+    frames = torch.from_numpy(hf_audio.front(spec)(samples))[None]
+    return Rows(frames, torch.ones(frames.shape[:2], dtype=torch.int64))
+
+
 _FRONTS: dict[str, Callable[[FloatArray, Mapping[str, Any]], Rows]] = {
     "ge2e": _ge2e,
     "musicnn": _musicnn,
+    "samples": _foreign,
+    "transformers": _foreign,
     "whisper": _whisper,
 }
 

@@ -1,7 +1,8 @@
 """The Hugging Face door: a local directory, or a model on the hub.
 
-BERT and MPNet run on headstart's own code, without transformers; every other text or image
-encoder through it. Code that comes with a model is never run, and only safetensors are read.
+BERT, MPNet and Whisper run on headstart's own code, without transformers; every other encoder of
+texts, images or sounds (see ``hf_audio``) through it. Code that comes with a model is never run,
+and only safetensors are read.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from headstart.core.errors import (
 from headstart.core.types import AnyArray
 from headstart.fetch import offline
 from headstart.sources import folder as folders
+from headstart.sources import hf_audio
 from headstart.sources.cards import SourceCard
 from headstart.sources.folder import Folder
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _WANTED = ["*.json", "*_Pooling/*.json", "model*.safetensors", "README.md"]
 _OWN = {"bert": "bert", "mpnet": "mpnet"}
+_OWN_FAMILIES = (*_OWN.values(), "whisper")
 _PROJECTION = "visual_projection.weight"
 _PRIOR = 0.5
 
@@ -57,7 +60,7 @@ def describe(name: str) -> SourceCard:
         name=str(folder.path) if local else name.removeprefix("hf:"),
         title=folder.path.name if local else name.removeprefix("hf:"),
         pretrained_on="see its model card",
-        parameters=sum(prod(shape) for shape in shapes.values()),
+        parameters=facts.pop("parameters", None) or sum(map(prod, shapes.values())),
         licence=named,
         permissive=permissive,
         licence_package="none",
@@ -118,7 +121,11 @@ def _facts(folder: Folder, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, A
             "dim": own["hidden"],
             "input": folders.text_input(folder),
         }
+    if folder.model_type == "whisper":
+        return hf_audio.whisper_facts(folder, shapes)
     config = _config(folder)
+    if hf_audio.extractor_of(folder):
+        return hf_audio.facts(folder, config)
     vision = getattr(config, "vision_config", None)
     used = vision if vision is not None else config
     image = vision is not None or folder.json("preprocessor_config.json").get("image_mean")
@@ -130,7 +137,7 @@ def _facts(folder: Folder, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, A
         )
     if not image and not has_tokenizer(folder):
         raise SourceError(
-            "neither an image encoder (no preprocessor_config.json) nor a text encoder "
+            "neither an image or audio encoder (no preprocessor_config.json) nor a text encoder "
             "(no tokenizer.json)",
             where=str(folder.path),
             got=folder.model_type,
@@ -259,7 +266,7 @@ def load(card: SourceCard) -> Backbone:
             allowed=card.weights_sha256,
             hint="ask for its card again",
         )
-    if card.family in _OWN.values():
+    if card.family in _OWN_FAMILIES:
         return _load_own(card, folder)
     transformers = _transformers(f"the source {card.name!r}")
     try:
@@ -284,6 +291,8 @@ def load(card: SourceCard) -> Backbone:
     tokenizer = _tokenizer(folder) if card.modality == "text" else None
     if card.input.get("projection"):
         model = _projected(model, model.visual_projection)
+    elif card.modality == "audio":
+        model = hf_audio.encoder_of(model)
     else:
         model = getattr(model, "vision_model", model)
     return _backbone(card, model, tokenizer)
@@ -297,7 +306,8 @@ def _load_own(card: SourceCard, folder: Folder) -> Backbone:
     tensors: dict[str, Any] = {}
     for file in folder.weights:
         tensors |= load_file(file)
-    text = (folder.path / "tokenizer.json").read_text("utf-8")
+    reads = card.modality == "text"
+    text = (folder.path / "tokenizer.json").read_text("utf-8") if reads else None
     return assemble_renamed(card, tensors, text, where=str(folder.path))
 
 
@@ -322,15 +332,15 @@ def _backbone(card: SourceCard, model: Any, tokenizer_json: str | None) -> Backb
     import torch
 
     from headstart.sources.loading import read_tokenizer
-    from headstart.sources.staged import HubBackbone
+    from headstart.sources.staged import HubBackbone, probe
 
     model = model.float().eval()
     if card.input.get("pooling") != "pooler" and hasattr(model, "pooler"):
         model.pooler = None  # unused, and its weights may be random
     try:
-        backbone = HubBackbone(card, model, _probe(card))
+        backbone = HubBackbone(card, model, probe(card))
         with torch.no_grad():
-            shape = tuple(backbone(_probe(card)).shape)
+            shape = tuple(backbone(probe(card)).shape)
     except Exception as error:
         raise SourceError(
             "this model does not run as an encoder",
@@ -355,20 +365,6 @@ def _projected(model: Any, projection: Any) -> Any:
     return ProjectedVision(getattr(model, "vision_model", model), projection)
 
 
-def _probe(card: SourceCard) -> Any:
-    """Return a small batch of two, the same every time, the second text shorter than the first."""
-    import torch
-
-    if card.modality == "image":
-        side = card.input["size"]
-        return torch.linspace(-1, 1, 2 * 3 * side * side).reshape(2, 3, side, side).sin()
-    t = min(6, card.input["max_tokens"])
-    ids = torch.arange(2 * t).reshape(2, t) % min(card.config.get("vocab_size", 100), 100)
-    mask = torch.ones(2, t, dtype=torch.int64)
-    mask[1, t - 1 :] = 0
-    return ids, mask
-
-
 def from_state(
     card: SourceCard, tensors: Mapping[str, AnyArray], tokenizer_json: str | None
 ) -> Backbone:
@@ -381,7 +377,7 @@ def from_state(
     kind = str(card.config.get("model_type", ""))
     try:
         config = transformers.CONFIG_MAPPING[kind].from_dict(dict(card.config))
-        model = transformers.AutoModel.from_config(config)
+        model = hf_audio.empty(config)
         if dim := card.input.get("projection"):
             model = _projected(model, torch.nn.Linear(config.hidden_size, int(dim), bias=False))
         else:

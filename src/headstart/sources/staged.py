@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headstart.sources import hf_audio
 from headstart.sources.backbone import Backbone, pool_tokens
 from headstart.sources.cards import SourceCard
 
@@ -114,10 +115,26 @@ def _bypassed(layers: tuple[nn.Module, ...], out: Any) -> Iterator[None]:
 
 
 def call(model: nn.Module, batch: Any) -> Any:
-    """Run a transformers model on a batch: (ids, mask), or pixels."""
+    """Run a transformers model on a batch: (ids, mask), pixels, or arguments by name."""
+    if isinstance(batch, dict):
+        return model(**batch)
     if isinstance(batch, tuple):
         return model(input_ids=batch[0], attention_mask=batch[1])
     return model(pixel_values=batch)
+
+
+def probe(card: SourceCard) -> Any:
+    """Return a small batch of two, the same every time, the second text shorter than the first."""
+    if card.modality == "audio":
+        return hf_audio.probe(card.input)
+    if card.modality == "image":
+        side = card.input["size"]
+        return torch.linspace(-1, 1, 2 * 3 * side * side).reshape(2, 3, side, side).sin()
+    t = min(6, card.input["max_tokens"])
+    ids = torch.arange(2 * t).reshape(2, t) % min(card.config.get("vocab_size", 100), 100)
+    mask = torch.ones(2, t, dtype=torch.int64)
+    mask[1, t - 1 :] = 0
+    return ids, mask
 
 
 class HubBackbone(Backbone):
@@ -136,7 +153,7 @@ class HubBackbone(Backbone):
 
     def start(self, batch: Any) -> Running:
         """Return the state that the first block takes."""
-        return Running(batch, None)
+        return Running(self._named(batch), None)
 
     def pool(self, state: Any) -> Tensor:
         """Return the features of shape (n, dim) of the state after the last block."""
@@ -149,8 +166,15 @@ class HubBackbone(Backbone):
             for name, tensor in self._model[0].state_dict().items()
         }
 
+    def _named(self, batch: Any) -> Any:
+        if self.card.modality == "audio":
+            return hf_audio.named(self._model[0], batch, self.card.input)
+        return batch
+
     def _pooled(self, output: Any, batch: Any) -> Tensor:
         spec = self.card.input
+        if self.card.modality == "audio":
+            return hf_audio.pooled(self._model[0], output, batch, spec)
         hidden = output.last_hidden_state
         if self.card.modality == "text":
             return pool_tokens(hidden, batch[1], spec["pooling"], normalise=spec["normalise"])
@@ -162,7 +186,8 @@ class HubBackbone(Backbone):
 
     @torch.no_grad()
     def _agrees(self, probe: Any) -> bool:
-        expected = self._pooled(call(self._model[0], probe), probe)
+        batch = self._named(probe)
+        expected = self._pooled(call(self._model[0], batch), batch)
         try:
             found = self(probe)
         except Exception:  # whatever a layer of unknown code may raise
