@@ -76,7 +76,7 @@ def fit(
         For a folder, ``group`` is a regular expression searched in each file's relative path.
     test : same forms as ``data``, optional
         The part that judges. Without it, out-of-fold predictions judge, corrected for selection.
-    modality : {"image", "text", "table"}, optional
+    modality : {"image", "text", "audio", "table"}, optional
         Inferred, with the reason in ``result.decisions``.
     source, strategy : str or sequence of str, optional
         The candidates. A strategy named here is what you get, whatever the guard advises;

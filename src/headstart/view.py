@@ -8,6 +8,7 @@ from typing import Any
 from headstart import encode, select, sources
 from headstart.core.types import FloatArray, IntArray, Reporter, Task, subset
 from headstart.select import Entry, Field
+from headstart.strategies.plain import plain_inputs
 
 
 class View:
@@ -44,11 +45,11 @@ class View:
     ) -> None:
         self.train, self.judge, self.reporter = train, judge, reporter
         self._backbones: dict[str, Any] = {}
-        self.inputs: dict[str | None, Any] = {None: train.items}
-        self.judged: dict[str | None, Any] = {None: judge.items if judge else None}
-        if train.modality == "image":
-            self.inputs[None] = encode.pixels(train.items, reporter=reporter)
-            self.judged[None] = encode.pixels(judge.items, reporter=reporter) if judge else None
+        self.inputs: dict[str | None, Any] = {}
+        self.judged: dict[str | None, Any] = {None: None}
+        self.inputs[None] = plain_inputs(train.items, train.modality, reporter=reporter)
+        if judge is not None:
+            self.judged[None] = plain_inputs(judge.items, judge.modality, reporter=reporter)
         assert train.labels is not None
         self.field = Field(
             self.inputs,

@@ -1,6 +1,7 @@
 """Golden inputs and outputs: what a bundle must still predict, wherever it is loaded.
 
-The inputs are ours, never the user's: fixed sentences, drawn images, rows made from column means.
+The inputs are ours, never the user's: fixed sentences, drawn images, made sounds, rows made from
+column means.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from headstart.bundle.manifest import GOLDEN, GOLDEN_ARRAYS, Manifest
 from headstart.core.errors import BundleCorruptError
 from headstart.core.types import AnyArray, FloatArray, Kind, Modality, Pair
 from headstart.strategies import STRATEGIES
+from headstart.strategies.plain import plain_inputs
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog.",
@@ -25,6 +27,8 @@ TEXTS = (
     "¿Dónde está la estación? 42 °C!",
 )
 IMAGE_SIDE = 32
+RATE = 16_000
+"""Of the golden sounds, a second each."""
 HEAD_TOLERANCE = 1e-4
 """Largest difference of a golden probability, or of a golden value relative to its size."""
 FEATURE_TOLERANCE = 0.05
@@ -41,6 +45,7 @@ class Golden:
     rows : list of dict
         Of a table.
     images : uint8 array of shape (m, side, side, 3), or None
+    sounds : int16 array of shape (m, samples), or None
     features : float32 array of shape (m, d), or None
         Of the source.
     outputs : float64 array
@@ -52,6 +57,7 @@ class Golden:
     images: AnyArray | None
     features: FloatArray | None
     outputs: FloatArray
+    sounds: AnyArray | None = None
 
 
 def drawn_images(side: int) -> AnyArray:
@@ -73,10 +79,27 @@ def drawn_images(side: int) -> AnyArray:
     return np.stack([slope, disc, squares]).astype(np.uint8)
 
 
+def made_sounds() -> AnyArray:
+    """Make three sounds: a rising tone, a chord that dies away, and clicks at a steady pace.
+
+    Returns
+    -------
+    int16 array of shape (3, RATE)
+    """
+    time = np.arange(RATE) / RATE
+    rising = np.sin(2 * np.pi * (200 * time + 900 * time**2))
+    chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in (262, 330, 392)) / 3
+    clicks = np.exp(-40 * (time * 8 % 1)) * np.sin(2 * np.pi * 3000 * time)
+    waves = np.stack([0.5 * rising, 0.8 * chord * np.exp(-3 * time), 0.6 * clicks])
+    return np.rint(waves * 32767).astype(np.int16)
+
+
 def golden_items(modality: Modality, columns: Any, side: int) -> Any:
-    """Return the golden items of a modality: texts, images or the rows of a table."""
+    """Return the golden items of a modality: texts, images, sounds or the rows of a table."""
     if modality == "table":
         return golden_rows(columns)
+    if modality == "audio":
+        return made_sounds()
     return drawn_images(side) if modality == "image" else list(TEXTS)
 
 
@@ -91,6 +114,8 @@ def to_files(golden: Golden) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     arrays: dict[str, AnyArray] = {"outputs": golden.outputs}
     if golden.images is not None:
         arrays["images"] = golden.images
+    if golden.sounds is not None:
+        arrays["sounds"] = golden.sounds
     if golden.features is not None:
         arrays["features"] = golden.features
     return {"texts": list(golden.texts), "rows": plain(golden.rows, GOLDEN)}, arrays
@@ -121,6 +146,7 @@ def from_files(json_raw: bytes, arrays_raw: bytes, manifest: Manifest) -> Golden
         arrays.pop("images", None),
         arrays.pop("features", None),
         arrays.pop("outputs", np.empty(0)),
+        arrays.pop("sounds", None),
     )
     wrong = _wrong(golden, manifest)
     if arrays or wrong:
@@ -130,8 +156,8 @@ def from_files(json_raw: bytes, arrays_raw: bytes, manifest: Manifest) -> Golden
 
 def _wrong(golden: Golden, manifest: Manifest) -> str:
     """Say what is wrong with the shapes and types of golden arrays; nothing is the empty text."""
-    images, features = golden.images, golden.features
-    parts: tuple[Any, ...] = (golden.texts, golden.rows, images, features)
+    images, sounds, features = golden.images, golden.sounds, golden.features
+    parts: tuple[Any, ...] = (golden.texts, golden.rows, images, sounds, features)
     counts = {len(part) for part in parts if part is not None and len(part)}
     ends = (len(manifest.classes),) if manifest.kind == "classification" else ()
     if len(counts) != 1:
@@ -142,6 +168,8 @@ def _wrong(golden: Golden, manifest: Manifest) -> str:
         return "golden outputs are not numbers"
     if images is not None and (images.dtype != np.uint8 or images.ndim != 4):
         return "golden images are of the wrong shape or type"
+    if sounds is not None and (sounds.dtype != np.int16 or sounds.ndim != 2 or not sounds.size):
+        return "golden sounds are of the wrong shape or type"
     if (features is None) != (manifest.source is None):
         return "golden features belong to a source"
     if features is not None and (features.dtype != np.float32 or features.ndim != 2):
@@ -150,16 +178,18 @@ def _wrong(golden: Golden, manifest: Manifest) -> str:
         "text": bool(golden.texts),
         "table": bool(golden.rows),
         "image": images is not None,
-        "audio": False,
+        "audio": sounds is not None,
     }
     others = sum(present.values()) - 1
     return "" if present[manifest.modality] and not others else "golden inputs of another modality"
 
 
 def raw_items(golden: Golden, modality: Modality, columns: Sequence[Column]) -> Any:
-    """Return the golden inputs as items: texts, images, or a data frame."""
+    """Return the golden inputs as items: texts, images, sounds, or a data frame."""
     if modality == "table":
         return to_frame(golden.rows, columns)
+    if golden.sounds is not None:
+        return [(sound, RATE) for sound in golden.sounds]
     return list(golden.texts) if golden.images is None else golden.images
 
 
@@ -167,10 +197,13 @@ def head_inputs(
     golden: Golden, strategy: str, modality: Modality, columns: Sequence[Column]
 ) -> Any:
     """Return what the estimator takes: the golden features, items, or a pair of both."""
+    blend = STRATEGIES[strategy].combines
+    if golden.features is not None and not blend:
+        return golden.features
     items = raw_items(golden, modality, columns)
-    if golden.features is None:
-        return items
-    return Pair(items, golden.features) if STRATEGIES[strategy].combines else golden.features
+    if modality == "audio":
+        items = plain_inputs(items, modality)
+    return Pair(items, golden.features) if blend else items
 
 
 def check_head(golden: Golden, estimator: Any, manifest: Manifest) -> None:

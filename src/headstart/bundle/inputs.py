@@ -11,12 +11,23 @@ import numpy as np
 from headstart.bundle.columns import Column, to_frame
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import Modality
+from headstart.data.content import is_sound
 
-_MANY = {"text": "a list of texts", "image": "a list of paths, PIL images or arrays"}
+_MANY = {
+    "text": "a list of texts",
+    "image": "a list of paths, PIL images or arrays",
+    "audio": "a list of paths, bytes of sound files, or (samples, rate)",
+}
+_ONE = {"text": "a text", "image": "an image", "audio": "a recording"}
+_ALLOWED = {
+    "text": "str",
+    "image": "a path, a PIL image or a uint8 array (H, W[, C])",
+    "audio": "a path, the bytes of a sound file, or (samples, rate)",
+}
 
 
 def prepared(items: Any, modality: Modality, columns: Sequence[Column] = ()) -> Any:
-    """Return items as a list (texts, images) or a data frame (tables).
+    """Return items as a list (texts, images, recordings) or a data frame (tables).
 
     Parameters
     ----------
@@ -35,7 +46,8 @@ def prepared(items: Any, modality: Modality, columns: Sequence[Column] = ()) -> 
     if modality == "table":
         return to_frame(items, columns)
     single = isinstance(items, str | bytes | dict | os.PathLike) or hasattr(items, "convert")
-    if single or (isinstance(items, np.ndarray) and modality == "image" and items.ndim in (2, 3)):
+    array = isinstance(items, np.ndarray) and modality == "image" and items.ndim in (2, 3)
+    if single or array or (modality == "audio" and is_sound(items)):
         raise OptionError(
             f"a single {modality} was given where several are expected",
             got=items if isinstance(items, str) else type(items).__name__,
@@ -47,16 +59,14 @@ def prepared(items: Any, modality: Modality, columns: Sequence[Column] = ()) -> 
             "not a list of items", got=type(items).__name__, allowed=_MANY.get(modality, "a list")
         )
     result = list(items)
-    fits = _is_text if modality == "text" else _is_image
+    fits = _FITS[modality]
     for position, item in enumerate(result):
         if not fits(item):
             raise DataError(
-                f"not {'a text' if modality == 'text' else 'an image'}",
+                f"not {_ONE[modality]}",
                 where=f"item {position}",
                 got=type(item).__name__,
-                allowed="str"
-                if modality == "text"
-                else "a path, a PIL image or a uint8 array (H, W[, C])",
+                allowed=_ALLOWED[modality],
             )
     return [str(item) for item in result] if modality == "text" else result
 
@@ -69,6 +79,13 @@ def _is_image(item: Any) -> bool:
     if isinstance(item, np.ndarray):
         return item.ndim in (2, 3)
     return isinstance(item, str | os.PathLike) or hasattr(item, "convert")
+
+
+def _is_sound(item: Any) -> bool:
+    return isinstance(item, str | bytes | os.PathLike) or is_sound(item)
+
+
+_FITS = {"text": _is_text, "image": _is_image, "audio": _is_sound}
 
 
 def shown(items: Any) -> list[str]:

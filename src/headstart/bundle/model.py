@@ -17,6 +17,7 @@ from headstart.core.errors import OptionError
 from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Pair, Reporter, State
 from headstart.strategies import STRATEGIES
 from headstart.strategies.answers import Answers
+from headstart.strategies.plain import SIDE, plain_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -404,12 +405,9 @@ class Bundle(Growing):
         return Pair(self._plain(items), features) if blend else features
 
     def _plain(self, items: Any) -> Any:
-        """Return what a strategy without a source takes: pixels, or the items themselves."""
-        if self.modality == "image":
-            from headstart import encode
-
-            return encode.pixels(items, side=self.manifest.input["side"], reporter=self.reporter)
-        return items
+        """Return what a strategy without a source takes."""
+        side = self.manifest.input.get("side", SIDE)
+        return plain_inputs(items, self.modality, side=side, reporter=self.reporter)
 
     def _features(self, items: Any, cache: bool) -> FloatArray:
         from headstart import encode

@@ -281,13 +281,15 @@ def _golden(contents: BundleContents, estimator: Any, backbone: Backbone | None)
     if backbone is not None:
         from headstart import encode
 
-        found = encode.features(list(items), backbone, cache=False, precision="float32")
+        given = [(each, golden.RATE) for each in items] if contents.modality == "audio" else items
+        found = encode.features(list(given), backbone, cache=False, precision="float32")
         features = np.array(found.array, dtype=np.float32)
     modality = contents.modality
     proof = golden.Golden(
         texts=tuple(items) if modality == "text" else (),
         rows=items if modality == "table" else [],
         images=items if modality == "image" else None,
+        sounds=items if modality == "audio" else None,
         features=features,
         outputs=np.empty(0),
     )

@@ -27,7 +27,7 @@ Group = Annotated[
     ),
 ]
 Modality = Annotated[
-    Names | None, typer.Option("--modality", help="image, text or table.", metavar="NAME")
+    Names | None, typer.Option("--modality", help="image, text, audio or table.", metavar="NAME")
 ]
 Unreadable = Annotated[
     float,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from headstart import parallel
@@ -10,7 +11,7 @@ from headstart.core.errors import DataError, UnreadableError
 from headstart.core.types import Modality, Reporter
 from headstart.data.audio import AudioFacts, audio_facts
 from headstart.data.images import read_image
-from headstart.data.part import ENDINGS, NOUNS, Part
+from headstart.data.part import ENDINGS, NOUNS, Part, shown
 from headstart.data.recordings import said_of
 
 
@@ -40,9 +41,17 @@ def readable(part: Part, found: int, *, allowed: float, reporter: Reporter) -> P
     return part
 
 
-def broken_items(items: Any, modality: Modality, reporter: Reporter) -> dict[int, str]:
-    """Return the positions of items that cannot be decoded, each with the reason."""
+def broken_items(
+    items: Any, ids: Sequence[str], modality: Modality, reporter: Reporter
+) -> dict[int, str]:
+    """Return the positions of items that cannot be decoded, each with the reason.
+
+    Silent recordings are named: what a model says of them means nothing.
+    """
     looked = _looked_at(items, modality, reporter)
+    silent = [ids[i] for i, one in enumerate(looked) if "silent" in getattr(one, "notes", ())]
+    if silent:
+        reporter.say(f"without a sound: {shown(silent)}")
     return {i: one for i, one in enumerate(looked) if isinstance(one, str)}
 
 

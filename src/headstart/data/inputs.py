@@ -235,7 +235,7 @@ def _decodable(
     modality: Modality,
     reporter: Reporter,
 ) -> tuple[list[Any], tuple[str, ...], tuple[Skipped, ...]]:
-    broken = broken_items(items, modality, reporter)
+    broken = broken_items(items, ids, modality, reporter)
     kept = [i for i in range(len(items)) if i not in broken]
     left = tuple(Skipped(ids[i], reason) for i, reason in sorted(broken.items()))
     return [items[i] for i in kept], tuple(ids[i] for i in kept), skipped + left

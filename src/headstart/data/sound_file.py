@@ -203,7 +203,8 @@ def _unknown(item: Any, where: str, error: Exception) -> DataError:
 
 def _reason(error: Exception) -> str:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return text.rsplit(": ", 1)[-1] if text.startswith("Error opening") else text
+    text = text.rsplit(": ", 1)[-1] if text.startswith("Error opening") else text
+    return text.removeprefix("Error : ").rstrip(".")
 
 
 def _in_memory(item: tuple[Any, ...]) -> Sound:

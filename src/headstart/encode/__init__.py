@@ -1,7 +1,8 @@
 """Items to features: the frozen backbone run over texts and images, fast, bounded and cached.
 
 ``features`` gives the (n, d) float32 features of items; ``pixels`` small colour images for models
-that learn from pixels; ``cache_info`` and ``cache_clear`` look after the cache on disk.
+that learn from pixels, ``heard`` the like of recordings; ``cache_info`` and ``cache_clear`` look
+after the cache on disk.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.encode.cache import CacheInfo, cache_clear, cache_info
+    from headstart.encode.recordings import heard
     from headstart.encode.thumbnails import pixels
     from headstart.encode.windows import features
 
-__all__ = ["CacheInfo", "cache_clear", "cache_info", "features", "pixels"]
+__all__ = ["CacheInfo", "cache_clear", "cache_info", "features", "heard", "pixels"]
 
 _HOMES = {
     "CacheInfo": "cache",
     "cache_clear": "cache",
     "cache_info": "cache",
     "features": "windows",
+    "heard": "recordings",
     "pixels": "thumbnails",
 }
 

@@ -15,6 +15,7 @@ from headstart.strategies.hog import Pixels, hog
 
 BATCH = 256  # images described at once
 SMALLEST_SIDE = 16
+EVEN = frozenset({"colours", "mels", "MFCC", "course"})
 
 
 def images_of(X: Any) -> npt.NDArray[np.uint8]:
@@ -58,13 +59,13 @@ class Scale:
 
 
 def fit_scale(name: str, rows: FloatArray) -> Scale:
-    """Learn the scale; colours are also brought to one spread a column."""
+    """Learn the scale; what is in `EVEN` is also brought to one spread a column."""
     mean = rows.mean(axis=0, dtype=np.float64)
     spread = rows.std(axis=0, dtype=np.float64)
     typical = float(np.sqrt((spread**2).mean()))
     if typical < 1e-9:
         return Scale(mean, np.ones_like(mean))
-    each = np.maximum(spread, 0.1 * typical) if name == "colours" else np.ones_like(mean)
+    each = np.maximum(spread, 0.1 * typical) if name in EVEN else np.ones_like(mean)
     size = float(np.sqrt(((spread / each) ** 2).sum()))
     return Scale(mean, each * size)
 

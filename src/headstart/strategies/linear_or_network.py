@@ -36,7 +36,6 @@ from headstart.strategies.views import (
 if TYPE_CHECKING:
     from headstart.strategies.small_cnn import Network
 
-FEWEST = 2  # items a class (the median class) below which nothing can judge a network
 SURE = 0.995  # inner accuracy of the linear model from which no network is trained ...
 SURE_ITEMS = 300  # ... where it was measured on at least so many items
 CLEAR = 2.5  # standard errors of the paired difference from which one fold is enough
@@ -50,6 +49,7 @@ class LinearOrNetwork(BaseEstimator):
     _candidates: ClassVar[Mapping[str, tuple[str, ...]]]
     _names: ClassVar[tuple[str, ...]]
     _noun: ClassVar[str]
+    _fewest: ClassVar[int]  # items a class (the median class) below which no network is trained
     _score_name: ClassVar[str]
     _model_name: ClassVar[str]
     _scales: dict[str, Scale]
@@ -209,8 +209,8 @@ class LinearOrNetworkClassifier(SavedClasses, ClassifierMixin, LinearOrNetwork):
         typical = float(np.median(np.bincount(codes)))
         if not self.network:
             return False, "no network: network=False"
-        if typical < FEWEST or len(rows) == 0:
-            return False, f"no network: fewer than {FEWEST} {self._noun} a class"
+        if typical < self._fewest or len(rows) == 0:
+            return False, f"no network: fewer than {self._fewest} {self._noun} a class"
         sure = len(rows) >= SURE_ITEMS and accuracy_and_loss(p, codes[rows])[0] >= SURE
         if sure:
             return False, f"no network: nothing left to win above {SURE}"

@@ -39,6 +39,7 @@ class _Images(LinearOrNetwork):
     _candidates = CANDIDATES
     _names = tuple(DESCRIBE)
     _noun = "images"
+    _fewest = 2
     flip: bool
 
     def _checked(self, X: Any) -> npt.NDArray[np.uint8]:

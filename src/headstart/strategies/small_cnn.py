@@ -1,4 +1,4 @@
-"""A small convolutional network for images, trained from nothing on few of them.
+"""A small convolutional network for images and mels, trained from nothing on few of them.
 
 Everything random comes from one generator made of the seed; torch's global state is left as found.
 """
@@ -6,8 +6,9 @@ Everything random comes from one generator made of the seed; torch's global stat
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 5e-2
 SMOOTHING = 0.1
 PREDICT_BATCH = 64
+Change = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+"""Augments a batch of shape (n, 3, side, side)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +118,34 @@ def _augment(x: torch.Tensor, generator: torch.Generator, flip: bool) -> torch.T
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def mel_changes(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Shift and stretch in time, a little in pitch; other levels; stripes left out (SpecAugment).
+
+    Parameters
+    ----------
+    x : tensor of shape (n, channels, pitch, time)
+    generator : torch.Generator
+    """
+    n, side = len(x), x.shape[-1]
+
+    def draw(spread: float) -> torch.Tensor:
+        return (torch.rand(n, generator=generator) * 2 - 1) * spread
+
+    none = torch.zeros(n)
+    theta = torch.stack([1 + draw(0.15), none, draw(0.15), none, 1 + draw(0.05), draw(0.06)], dim=1)
+    grid = functional.affine_grid(theta.view(n, 2, 3), list(x.shape), align_corners=False)
+    x = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    x = x * (1 + draw(0.2).view(n, 1, 1, 1)) + draw(0.15).view(n, 1, 1, 1)
+    for along, widest in ((-1, 5), (-2, 4)):
+        width = torch.randint(0, widest + 1, (n, 1), generator=generator)
+        first = torch.randint(0, side, (n, 1), generator=generator)
+        at = torch.arange(side)[None]
+        left_out = (at >= first) & (at < first + width)
+        shape = (n, 1, 1, side) if along == -1 else (n, 1, side, 1)
+        x = torch.where(left_out.view(shape), x.mean(dim=(2, 3), keepdim=True), x)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
 def steps_for(n: int) -> tuple[int, int]:
     """Return batch size and number of steps for n images: EPOCHS passes, FEWEST_STEPS to STEPS."""
     batch = min(LARGE_BATCH if n >= LARGE else BATCH, n)
@@ -128,6 +159,7 @@ def train(
     *,
     seed: int,
     flip: bool = False,
+    change: Change | None = None,
 ) -> Network:
     """Train by AdamW with a one-cycle rate, augmentation and label smoothing.
 
@@ -140,6 +172,8 @@ def train(
     seed : int
     flip : bool
         Also mirror images left to right.
+    change : callable, optional
+        Augments a batch, given a generator; by default as suits photographs.
 
     Returns
     -------
@@ -147,7 +181,7 @@ def train(
         At most STEPS steps were made, however many images there are.
     """
     with one_thread():  # its operations are too small to share
-        return _train(images, target, n_classes, seed, flip)
+        return _train(images, target, n_classes, seed, change or partial(_augment, flip=flip))
 
 
 def _train(
@@ -155,7 +189,7 @@ def _train(
     target: AnyArray,
     n_classes: int | None,
     seed: int,
-    flip: bool,
+    change: Change,
 ) -> Network:
     n = len(images)
     batch, steps = steps_for(n)
@@ -174,7 +208,7 @@ def _train(
         rate = done / warm if done < warm else 0.5 * (1 + math.cos(math.pi * (done - warm) / 0.85))
         for group in optimiser.param_groups:
             group["lr"] = LEARNING_RATE * max(rate, 1e-3)
-        x = _augment(_shrink(np.asarray(images[np.sort(picked.numpy())])), generator, flip)
+        x = change(_shrink(np.asarray(images[np.sort(picked.numpy())])), generator)
         truth = y[torch.sort(picked).values]
         loss = _loss(model(x), truth, n_classes)
         optimiser.zero_grad(set_to_none=True)
