@@ -118,10 +118,16 @@ class Peers:
         return found
 
 
-def own(method: str, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Train a strategy of headstart, or let ``headstart.fit`` choose; nothing is cached."""
+def own(
+    method: str, train: pd.DataFrame, test: pd.DataFrame, seed: int, budget: str
+) -> dict[str, Any]:
+    """Train a strategy of headstart, or let ``headstart.fit`` choose; nothing is cached.
+
+    Texts that judge are not among those told to ``headstart.fit`` where they are among those that
+    train, too: it would leave out the latter, and the others learn from them.
+    """
     if method != DEFAULT and train is not WARM:
-        own(method, WARM, WARM, seed)
+        own(method, WARM, WARM, seed, budget)
     import headstart
     from headstart import sources, strategies
 
@@ -136,8 +142,9 @@ def own(method: str, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> dict
             if method == DEFAULT:
                 columns = ["text", "label"]
                 start = now()
+                part = test.loc[~test["text"].isin(train["text"]), columns]
                 result = headstart.fit(
-                    train[columns], label="label", text="text", test=test[columns], seed=seed
+                    train[columns], label="label", text="text", test=part, seed=seed, budget=budget
                 )
                 took = since(start)
                 return took | {"predictions": named(result.predict(judged)), "chose": told(result)}
@@ -195,7 +202,7 @@ def measure(options: Any, peers: Peers, key: dict[str, Any], parts: Any) -> None
     if method in PEERS:
         found = peers.run(method, train, parts[1], seed, key["data"])
     else:
-        found = own(method, train, parts[1], seed)
+        found = own(method, train, parts[1], seed, options.budget)
     right = np.array(found.pop("predictions")) == parts[1]["label"].to_numpy().astype(str)
     line = {
         **key,
@@ -232,6 +239,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers"), help="their environment")
     parser.add_argument("--weights", type=Path, default=Path(".minilm"), help="MiniLM for them")
     parser.add_argument("--setfit-seeds", type=int, default=3, help="seeds of SetFit on CLINC150")
+    parser.add_argument("--budget", default="4m", help="of default; on two threads half of it")
     parser.add_argument("--table", action="store_true", help="sum up what is there")
     options = parser.parse_args()
     if not options.table:

@@ -27,6 +27,7 @@ from headstart.select import (
     contest,
     corrected,
 )
+from headstart.select.race import valid_part
 
 N = 200
 TRUTH = np.array(["a", "b"], dtype=object)[np.arange(N) % 2]
@@ -177,7 +178,7 @@ def test_where_a_part_judges_a_source_is_tuned_once_and_compared_where_it_valida
 def test_of_few_labels_the_fold_that_validates_also_compares(
     fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contest, "valid_part", lambda field, index: index[:35])
+    monkeypatch.setattr(contest, "valid_part", lambda field, index, strategy: index[:35])
     made, _, _ = contest_of(judged=True)
     made.run((*BASELINES, PROBE))
     made.tune(plan_of(PROBE, TUNED))
@@ -195,6 +196,28 @@ def test_where_none_judges_a_source_is_tuned_for_each_fold(fake: Fake) -> None:
     made.final(TUNED)
     assert fake.fits[TUNED] == 6
     assert any(line.startswith("lp-ft tunes one: about 60 s in all") for line in told.said)
+
+
+@pytest.mark.parametrize(("judged", "folds"), [(True, 2), (False, 5)])
+def test_contrastive_tuning_spares_no_few_labels(fake: Fake, judged: bool, folds: int) -> None:
+    close, few = Entry("contrastive", "one"), np.arange(60)
+    parts = [(np.setdiff1d(few, test), test) for test in np.split(few, 5)]
+    fake.table[close] = right(0.97, 5)
+    made, _, _ = contest_of(judged=judged, folds=parts)
+    made.field = made.field.taken(few, made.field.inputs)
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, close))
+    assert fake.fits[close] == folds
+    rows = made.measured(close).rows
+    assert rows.tolist() == list(range(12 * folds))
+    assert fit_validates("contrastive", 60) == 0
+    assert fit_validates("contrastive", N) > 0
+    assert fit_validates("lp-ft", 60) > 0
+
+
+def fit_validates(strategy: str, n: int) -> int:
+    field = contest_of()[0].field.taken(np.arange(n), {})
+    return len(valid_part(field, np.arange(n), strategy))
 
 
 def test_tuning_stops_after_a_fold_that_shows_it_cannot_win(fake: Fake) -> None:
@@ -549,3 +572,26 @@ def test_a_blend_is_taken_where_it_beats_what_would_be_handed_back(
             assert pick.ship == (taken or shipped)
         judged = board.judged(plan_of(PROBE), pick.best)
         assert set(judged.scores) == {"majority", "scratch", pick.best.name}
+
+
+def test_a_board_weighs_what_is_known_where_little_was_measured(fake: Fake) -> None:
+    from headstart.core.types import Task
+
+    close = Entry("contrastive", "one")
+    few = np.arange(40)
+    parts = [(np.setdiff1d(few, test), test) for test in np.split(few, 5)]
+    fake.table |= {PROBE: right(0.9, 2), close: right(0.9, 2)}
+    for wrong, best in ((0, close), (1, close), (6, PROBE)):
+        fake.table[close] = right(0.9, 2)
+        fake.table[close].labels[:wrong] = "c"
+        made, _, _ = contest_of(judged=True, folds=parts)
+        made.field = made.field.taken(few, made.field.inputs)
+        made.run((*BASELINES, PROBE))
+        made.tune(plan_of(PROBE, close))
+        items = ["x"] * len(few)
+        task = Task("text", "classification", items, TRUTH[few], ("",) * len(few), few, ("a", "b"))
+        board = Board(tuple(made.outcomes.values()), task, parts, "accuracy", 0)
+        pick = board.pick(plan_of(PROBE, close))
+        assert pick.best == best
+        known = "known of other data to be better: " in " ".join(map(str, pick.decisions))
+        assert known == (best == close)

@@ -63,6 +63,23 @@ def test_few_texts_in_all_are_not_tuned_on(each, kept):
     assert tuple(entry.strategy for entry in found.transfers) == ("probe", *kept)
 
 
+@pytest.mark.parametrize(
+    ("each", "kept", "why"),
+    [
+        (1, False, "1 labels a class, below 2"),
+        (3, False, "6 labels, below 8"),
+        (4, True, ""),
+        (31, True, ""),
+        (32, False, "from 32 on lp-ft wins"),
+    ],
+)
+def test_contrastive_tuning_takes_part_with_few_labels(each, kept, why):
+    close = Entry("contrastive", "minilm")
+    found = select.enough_labels(plan_of(PROBE, close), task_of(each), named=False)
+    assert (close in found.transfers) == kept
+    assert why in " ".join(map(str, found.decisions))
+
+
 def test_ten_to_thirty_labels_of_many_classes_are_tuned_from_a_fresh_head():
     labels = np.repeat(np.arange(100).astype(str), 12).astype(object)
     n = len(labels)

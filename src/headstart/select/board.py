@@ -226,8 +226,10 @@ class Board:
                 f"{lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}] {self.metric} against "
                 f"{best.name} on {lead.n:,} items that neither learnt from"
             )
-            if self.judge.better(one, runners[best]):
-                decisions.append(Decision(entry.name, f"it is better: {numbers}", FORCE))
+            expected = priors_of((entry, best), known)
+            if self.judge.better(one, runners[best], priors=(expected[entry], expected[best])):
+                why = "it is better" if lead.estimate > 0 else "known of other data to be better"
+                decisions.append(Decision(entry.name, f"{why}: {numbers}", FORCE))
                 best = entry
             else:
                 decisions.append(

@@ -257,9 +257,10 @@ class Contest:
     def tune(self, plan: Plan) -> None:
         """Let the strategies that tune a source take part, on the source that is best so far."""
         entries = self._tunable(plan)
-        valid, compared = self._parts()
+        folds = self._few_folds() if self.rules.judged else self.folds
         for entry in entries:
-            fits = 1 if len(valid) or not self.folds else len(self.folds) + 1
+            valid, compared = self._parts(entry.strategy)
+            fits = 1 if len(valid) else len(folds) + 1
             if self.left < TO_TIME and not self.rules.named:
                 self._no_time(entry)
                 continue
@@ -273,8 +274,8 @@ class Contest:
             )
             if len(valid):
                 self._tune_once(entry, valid, compared)
-            elif self.folds:
-                self._tune_folds(entry)
+            elif folds:
+                self._tune_folds(entry, folds)
 
     def _no_time(self, entry: Entry, needed: float = 0.0) -> None:
         """Leave a candidate out that tunes its source, for want of time."""
@@ -287,7 +288,12 @@ class Contest:
             f"--budget {minutes}m, or --strategy {entry.strategy}",
         )
 
-    def _parts(self) -> tuple[IntArray, IntArray]:
+    def _few_folds(self) -> Folds:
+        """Return the folds that are enough for what tunes a source, where a part judges."""
+        few = gate.fewer_folds(len(self.field.labels), len(self.folds))
+        return self.folds[: min(gate.TUNED_FOLDS, few)]
+
+    def _parts(self, strategy: str) -> tuple[IntArray, IntArray]:
         """Return the items that validate what is tuned once, and those that compare it.
 
         Both are held out by the first fold, and apart, for training stops where it does best on the
@@ -295,7 +301,7 @@ class Contest:
         afterwards, or where there are too few to spare any.
         """
         none = np.zeros(0, dtype=np.int64)
-        wanted = len(valid_part(self.field, np.arange(len(self.field.labels))))
+        wanted = len(valid_part(self.field, np.arange(len(self.field.labels)), strategy))
         if not (self.rules.judged and self.folds and wanted):
             return none, none
         held = self.folds[0][1]
@@ -367,16 +373,16 @@ class Contest:
             self.fitted[entry] = model
             self.note(Outcome(entry, found, time.perf_counter() - started, rows=compared))
 
-    def _tune_folds(self, entry: Entry) -> None:
+    def _tune_folds(self, entry: Entry, folds: Folds) -> None:
         """Tune once for each fold, as long as it may still win."""
         field, run = self.field, Heat(entry)
         self.field = field.told(Once(self.until_late()))
         try:
-            for number, fold in enumerate(self.folds):
+            for number, fold in enumerate(folds):
                 self._hold_out(run, *fold)
                 if run.ended:
                     break
-                if number + 1 < len(self.folds):
+                if number + 1 < len(folds):
                     self._drop([run])
         finally:
             self.field = field

@@ -37,15 +37,18 @@ class Window:
 
 
 WINDOWS: dict[tuple[Modality, str], Window] = {
+    ("text", "contrastive"): Window(2, 32, 8),
     ("text", "finetune"): Window(10, 30, 1000),
     ("text", "lp-ft"): Window(30),
     ("image", "lp-ft"): Window(10),
 }
-"""Where tuning wins; from ``benchmarks/results/tuning.md``."""
+"""Where tuning wins; from ``benchmarks/results/tuning.md`` and ``few_shot.md``."""
 FEWEST_NUMBERS = 200
 """Labels below which a source is not tuned to predict numbers."""
 ONE_FOLD, TWO_FOLDS = 500, 100
 """Training items from which one, or two, folds are enough for what is dear, where a part judges."""
+TUNED_FOLDS = 2
+"""Folds that are enough for what tunes a source, where a part judges."""
 DEFAULT_BUDGET = 120.0
 """Seconds that a fit may take where the user names none."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}

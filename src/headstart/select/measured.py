@@ -9,8 +9,10 @@ import numpy as np
 
 from headstart.core.types import AnyArray, Gain, IntArray
 from headstart.evaluate import METRICS, Predictions, gain, value
+from headstart.evaluate.intervals import margin_scale
 from headstart.select.choose import SAME, tie_breakers
 from headstart.select.plan import BASELINES
+from headstart.select.prior import weighed
 from headstart.select.race import Entry, Folds, Outcome, held_rows
 
 
@@ -80,15 +82,27 @@ class Judge:
             out_of_fold=True,
         )
 
-    def better(self, one: Measured, other: Measured) -> bool:
-        """Say whether one is better than another on their common items; ties go to log loss."""
+    def better(
+        self, one: Measured, other: Measured, *, priors: tuple[float, float] = (0.0, 0.0)
+    ) -> bool:
+        """Say whether one is better than another on their common items; ties go to log loss.
+
+        Parameters
+        ----------
+        one, other : Measured
+        priors : (float, float)
+            What they are expected to score, from other data; ``select.prior`` says what it weighs.
+        """
         rows = np.intersect1d(one.rows, other.rows)
         if not len(rows):
             return False
         pair = {"one": one.on(rows), "other": other.on(rows)}
-        mine, its = (self.value(Measured(rows, found)) for found in pair.values())
+        values = np.array([self.value(Measured(rows, found)) for found in pair.values()])
+        n = len(rows) if self.groups is None else len(np.unique(self.groups[rows]))
+        unit = margin_scale(self.metric, float(np.mean(np.abs(values))))
+        mine, its = weighed(values, priors, n, unit=unit)
         if abs(mine - its) > SAME:
-            return mine > its
+            return bool(mine > its)
         smooth = tie_breakers(pair, self.truth[rows], self.metric)
         return bool(smooth[0] > smooth[1])
 

@@ -20,7 +20,7 @@ FEW_LABELS_DEFAULT = "probe"
 UNTRAINED = ("zero-shot", "conse")
 """The strategies that learn nothing from labels but their temperature."""
 TUNED_DEFAULTS: dict[Modality, tuple[str, ...]] = {
-    "text": ("finetune", "lp-ft"),
+    "text": ("contrastive", "finetune", "lp-ft"),
     "image": ("lp-ft",),
 }
 """The strategies that tune the source and take part without being named, if labels suit them."""

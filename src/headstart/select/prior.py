@@ -17,8 +17,15 @@ from headstart.sources import SourceCard
 
 PRIOR_ITEMS = 80
 """How many measured items what is known counts for; ``select.rank`` says why so many."""
-HEADS = {"probe": 0.02, "prototypes": 0.02}
-"""Lead over nearest neighbours that a strategy has on few labels (``benchmarks/prior.py``)."""
+HEADS = {
+    **{"probe": 0.02, "prototypes": 0.02},
+    **{"contrastive": 0.04, "finetune": 0.02, "lp-ft": 0.02},
+}
+"""Lead over nearest neighbours that a strategy has on few labels.
+
+From ``benchmarks/prior.py``; of contrastive tuning, where it takes part, from
+``benchmarks/contrastive.py``. Of other tuning nothing is known but where it takes part.
+"""
 
 
 def prior_of(card: SourceCard) -> float | None:

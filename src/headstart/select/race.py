@@ -171,19 +171,19 @@ def fit_one(
     if index is not None:
         inputs, labels = subset(inputs, index), labels[index]
     if valid is None and strategies.STRATEGIES[entry.strategy].tunes and field.groups is not None:
-        valid = valid_part(field, every)
+        valid = valid_part(field, every, entry.strategy)
     given = {} if valid is None else {"validation": valid}
     return _made(entry, field, **given).fit(inputs, labels)
 
 
-def valid_part(field: Field, index: IntArray) -> IntArray:
+def valid_part(field: Field, index: IntArray, strategy: str) -> IntArray:
     """Return which of the items at ``index``, by place in it, validate a strategy that tunes.
 
     As many as the rules of tuning say, classes evenly, and no group on both sides; none where
     there are too few.
     """
     n = len(index)
-    share = validation_for(n, len(field.classes) or 1)
+    share = validation_for(n, len(field.classes) or 1, strategy)
     if not share:
         return np.zeros(0, dtype=np.int64)
     n_splits = max(2, round(1 / share))

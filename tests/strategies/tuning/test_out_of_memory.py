@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -272,3 +273,16 @@ def test_pieces_and_errors() -> None:
     assert all(out_of_memory(error()) for error in ERRORS)
     assert not out_of_memory(RuntimeError("size mismatch"))
     assert not out_of_memory(ValueError("out of memory"))
+
+
+def test_nothing_of_a_fit_stays_in_memory() -> None:
+    def alive() -> int:
+        gc.collect()
+        kinds = (torch.Tensor, torch.nn.Parameter)  # isinstance would wake lazy modules
+        return sum(type(each) in kinds for each in gc.get_objects())
+
+    counts = []
+    for _ in range(3):
+        make("finetune", "text", **PLAIN).fit(items_of("text", 12), labels_of("classes", 12))
+        counts.append(alive())
+    assert counts[1] == counts[2]

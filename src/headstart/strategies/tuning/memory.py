@@ -107,11 +107,10 @@ def _activations(network: Network, items: Items, index: IntArray, device: torch.
     own = {t.untyped_storage().data_ptr() for t in (*network.parameters(), *network.buffers())}
     kept: dict[int, int] = {}
 
-    def note(tensor: Tensor) -> Tensor:
+    def note(tensor: Tensor) -> None:  # nothing goes back: a tensor kept here would keep its graph
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
     devices = [device] if device.type == "cuda" else []
     try:
@@ -119,7 +118,7 @@ def _activations(network: Network, items: Items, index: IntArray, device: torch.
         # as it trains: dropout of attention keeps what is not kept without it
         with torch.random.fork_rng(devices=devices), network.training_mode():
             network.hold_statistics()
-            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda nothing: nothing):
                 features, outputs = network(batch, items.first)
                 del features, outputs
     except (RuntimeError, MemoryError) as error:

@@ -93,13 +93,16 @@ def depth_for(n_blocks: int, per_class: float) -> int:
     return max(1, round(n_blocks * (0.5 if per_class >= 20 else 0.34)))
 
 
-def validation_for(n: int, n_classes: int) -> float:
+def validation_for(n: int, n_classes: int, strategy: str = "") -> float:
     """Return the share of n items to validate on; 0 where they are too few to spare any.
 
     A tenth, of many a twentieth, of few up to a fifth so that they are 20; at least one a class
-    and at most 500 items: what validates does not train.
+    and at most 500 items: what validates does not train. Contrastive tuning needs more labels
+    than others before it spares any.
     """
     if n < max(FEWEST_TO_VALIDATE, 4 * n_classes):
+        return 0.0
+    if strategy == "contrastive" and n < FEWEST_TO_STOP * n_classes:
         return 0.0
     most = max(MOST_TO_VALIDATE, n_classes)
     usual = 0.05 if n >= MANY else 0.1
@@ -166,8 +169,7 @@ def settings_for(
     head_first = rule.pop("head_first", False) if options.head is None else options.head == "probe"
     validation = options.validation
     if validation is None:
-        few = options.strategy == "contrastive" and n < FEWEST_TO_STOP * k
-        validation = 0.0 if few else validation_for(n, k)
+        validation = validation_for(n, k, options.strategy)
     elif isinstance(validation, np.ndarray):
         validation = len(np.unique(validation)) / n
     epochs, usual_batch = epochs_for(modality, n), 32 if modality == "text" else 16
