@@ -82,7 +82,7 @@ def write(lines: list[dict[str, Any]]) -> None:
         "# Contrastive tuning of texts on small tasks",
         "",
         "Written by `python benchmarks/contrastive.py`, whose head says what the tasks are. "
-        f"{machine()}",
+        f"Machine: {json.dumps(machine())}.",
         "",
         "Points above the probe on the same labels, mean over tasks with its 95 % interval:",
         "",
