@@ -21,6 +21,7 @@ from headstart import strategies
 from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import Features, Pair, State, subset
 from headstart.strategies import STRATEGIES, StrategySpec
+from headstart.strategies.mel_statistics import WIDTH
 
 
 def tried_on(name: str, spec: StrategySpec) -> tuple[str, ...]:
@@ -71,7 +72,9 @@ QUICK: dict[tuple[str, str], dict[str, Any]] = {
         "top": 3,
     },
     ("scratch", "image"): {"network": False},
+    ("scratch", "audio"): {"network": False},
     ("blend", "image"): {"scratch_params": {"network": False}, "n_folds": 2},
+    ("blend", "audio"): {"scratch_params": {"network": False}, "n_folds": 2},
 }
 WORDS = {"sad": "grey rain cold night lost", "happy": "bright sun warm day found", "calm": "sea"}
 
@@ -95,6 +98,10 @@ def data(name: str, modality: str, n: int = 36, *, seed: int = 0) -> tuple[Any, 
         images = rng.integers(0, 120, size=(n, 32, 32, 3))
         images[..., 0] += (shift * 60)[:, None, None]
         return images.astype(np.uint8), labels, values
+    if modality == "audio":
+        rows = rng.normal(size=(n, WIDTH)) * 3
+        rows[:, 5:25] += 6 * shift[:, None]
+        return rows.astype(np.float32), labels, values
     frame = pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"])
     frame["a"] += shift * 2
     frame["colour"] = np.array(["red", "green", "blue"])[shift]

@@ -10,6 +10,7 @@ import typer
 from headstart.cli import options
 from headstart.cli.console import ConsoleReporter, emit_json, line, show
 from headstart.core.errors import OptionError
+from headstart.core.types import Modality
 
 
 def sources(
@@ -94,7 +95,8 @@ def sources(
         return
     from headstart.cli.tables import sources_table
 
-    usual = {f"{name}s": room.default_source(name) for name in ("image", "text")}
+    nouns: dict[Modality, str] = {"image": "images", "text": "texts", "audio": "sounds"}
+    usual = {noun: room.default_source(name) for name, noun in nouns.items()}
     defaults = {name: source for name, source in usual.items() if source}
     show(*sources_table(found, room.installed, defaults))
 
