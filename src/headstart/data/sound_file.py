@@ -31,6 +31,9 @@ RATES = (100, 1_000_000)
 LOUDEST = 8.0
 """Float samples beyond this are no sound in -1..1, but integers stored as floats."""
 
+WARM = 8 * 1152
+"""Samples decoded before a part of an mp3 file: each frame needs what went before it."""
+
 _WIDTHS = {"i1": 2.0**7, "i2": 2.0**15, "i4": 2.0**31}
 
 
@@ -99,9 +102,10 @@ class Sound:
         return f"{(start + first) / self.rate:.3f} s"
 
     def _decoded(self, start: int, stop: int) -> FloatArray:
+        lead = min(start, WARM) if self.format.startswith("MP3") else 0
         try:
-            self.file.seek(start)
-            block = self.file.read(stop - start, dtype="float32", always_2d=True)
+            self.file.seek(start - lead)
+            block = self.file.read(stop - start + lead, dtype="float32", always_2d=True)[lead:]
         except Exception as error:  # libsndfile's own errors, and those of a file object
             raise DataError(
                 f"the recording is damaged: {_reason(error)}", where=self.where
@@ -218,7 +222,7 @@ def _in_memory(item: tuple[Any, ...]) -> Sound:
             allowed="(samples, rate)",
         )
     samples, rate = np.asarray(item[0]), item[1]
-    if rate != rate or int(rate) != rate:
+    if not math.isfinite(rate) or int(rate) != rate:
         raise DataError("the rate is no whole number", where=where, got=rate)
     width = samples.dtype.kind + str(samples.dtype.itemsize)
     if width in ("i8", "u8", "u4", "u2"):
@@ -240,7 +244,7 @@ def _in_memory(item: tuple[Any, ...]) -> Sound:
             allowed="shape (n,) or (n, channels)",
             hint="transpose them: samples.T",
         )
-    table = samples.reshape(len(samples), -1)
+    table = samples[:, None] if samples.ndim == 1 else samples
     name = f"array {samples.dtype}"
     sound = Sound(where, int(rate), table.shape[1], len(table), name, array=table)
     _check(sound)
