@@ -517,3 +517,16 @@ def test_a_whisper_is_had_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (folder / "tokenizer.json").write_bytes(b"{}")
     with pytest.raises(IntegrityError, match="damaged"):
         whisper.whole()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_directory_of_it_is_a_source(name: str, tmp_path: Path) -> None:
+    from headstart.sources import directory
+
+    backbone = small(name)
+    directory.write(backbone, tmp_path / "mine", card=backbone.card)
+    again = sources.load(str(tmp_path / "mine"))
+    assert again.card.modality == "audio"
+    one = batch(name)
+    with torch.no_grad():
+        assert torch.equal(again(one), backbone(one))

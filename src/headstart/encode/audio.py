@@ -61,7 +61,7 @@ class AudioEncoder:
     precision : {"auto", "float32", "bf16"}
     reporter : Reporter
     few : bool
-        Not worth comparing precisions for.
+        Changes nothing: no weights are packed.
     """
 
     stage = "embedding sounds"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _COUNTER = "num_batches_tracked"
+_BLANK_FRAMES = 16
 
 
 class Backbone(nn.Module):
@@ -182,6 +183,25 @@ def pool_tokens(hidden: Tensor, mask: Tensor, pooling: str, *, normalise: bool) 
     else:
         raise SourceError("unknown pooling", got=pooling, allowed=("mean", "cls", "max"))
     return nn.functional.normalize(pooled, dim=1) if normalise else pooled
+
+
+def blank(card: SourceCard, *, device: str = "cpu") -> Any:
+    """Return a batch of one blank item, as a backbone of headstart's own code takes it.
+
+    Parameters
+    ----------
+    card : SourceCard
+    device : str
+        "meta" to learn shapes without computing.
+    """
+    if card.modality == "image":
+        side = int(card.input["size"])
+        return torch.zeros(1, 3, side, side, device=device)
+    if card.modality == "audio":
+        frames = torch.zeros(1, _BLANK_FRAMES, int(card.input["mels"]), device=device)
+        return frames, torch.ones(1, _BLANK_FRAMES, dtype=torch.int64, device=device)
+    ids = torch.zeros(1, 2, dtype=torch.int64, device=device)
+    return ids, torch.ones_like(ids)
 
 
 def fill(backbone: Backbone, tensors: Mapping[str, Tensor], *, where: str) -> Backbone:

@@ -29,7 +29,10 @@ _MODALITY = {
     "bert": "text",
     "conv4": "image",
     "efficientnet-lite": "image",
+    "ge2e": "audio",
     "mpnet": "text",
+    "musicnn": "audio",
+    "whisper": "audio",
 }  # of the families whose code is here
 
 
@@ -197,19 +200,13 @@ def _width(card: SourceCard, backbone: Backbone) -> int:
     """Return how many features a network gives; of those whose code is here, without computing."""
     import torch
 
+    from headstart.sources.backbone import blank
     from headstart.sources.loading import unfilled
 
     ours = card.family in _MODALITY
     network, device = (unfilled(card).eval(), "meta") if ours else (backbone, "cpu")
-    batch: Any
-    if card.modality == "image":
-        side = int(card.input["size"])
-        batch = torch.zeros(1, 3, side, side, device=device)
-    else:
-        ids = torch.zeros(1, 2, dtype=torch.int64, device=device)
-        batch = (ids, torch.ones_like(ids))
     with torch.no_grad():
-        return int(network(batch).shape[1])
+        return int(network(blank(card, device=device)).shape[1])
 
 
 def _verified(path: Path, sha256: str) -> bytes:

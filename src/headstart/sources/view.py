@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 OWN = ("bert", "conv4", "efficientnet-lite", "ge2e", "mpnet", "musicnn", "whisper")
 """Families that can be cut: their blocks all end in what can be pooled."""
 MOST = 7
-_FRAMES = 16  # of a sound whose features are measured
 _NAME = re.compile(r"(?P<base>.+)@(?P<until>[A-Za-z0-9_.]+)(:(?P<grid>\d+))?")
 
 
@@ -72,6 +71,7 @@ def describe(name: str, view: View, base: SourceCard) -> SourceCard:
     """
     import torch
 
+    from headstart.sources.backbone import blank
     from headstart.sources.loading import unfilled
 
     if base.family not in OWN:
@@ -89,15 +89,9 @@ def describe(name: str, view: View, base: SourceCard) -> SourceCard:
     )
     backbone = unfilled(card)
     dim = base.dim
-    if base.modality == "image":
-        side = int(base.input["size"])
+    if base.modality != "text":
         with torch.no_grad():
-            dim = int(backbone(torch.zeros(1, 3, side, side, device="meta")).shape[1])
-    elif base.modality == "audio":
-        frames = torch.zeros(1, _FRAMES, int(base.input["mels"]), device="meta")
-        mask = torch.ones(1, _FRAMES, dtype=torch.int64, device="meta")
-        with torch.no_grad():
-            dim = int(backbone((frames, mask)).shape[1])
+            dim = int(backbone(blank(base, device="meta")).shape[1])
     return replace(
         card,
         dim=dim,
