@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Spectrum:
         return coef, offset - self.mean @ coef
 
 
-def decompose(X: FloatArray, weights: FloatArray | None = None) -> Spectrum:
+def decompose(X: FloatArray, weights: FloatArray | None = None, *, dtype: Any = None) -> Spectrum:
     """Rotate rows onto the principal axes of their weighted scatter.
 
     Parameters
@@ -55,6 +56,8 @@ def decompose(X: FloatArray, weights: FloatArray | None = None) -> Spectrum:
     X : ndarray of shape (n, d)
     weights : ndarray of shape (n,), optional
         Positive; 1 by default.
+    dtype : {float32, float64}, optional
+        Of the rotated rows; by default float64 unless they are very many.
 
     Returns
     -------
@@ -81,7 +84,9 @@ def decompose(X: FloatArray, weights: FloatArray | None = None) -> Spectrum:
         keep = _significant(values, d)
         values = values[keep]
         axes = centred.T @ (left[:, keep] / np.sqrt(values))
-    rotated = np.empty((n, len(values)), dtype=np.float64 if n * d <= LARGE else np.float32)
+    if dtype is None:
+        dtype = np.float64 if n * d <= LARGE else np.float32
+    rotated = np.empty((n, len(values)), dtype=dtype)
     for rows in _blocks(n):
         rotated[rows] = (X[rows] - mean) @ axes
     return Spectrum(mean, axes, values, rotated, weights)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import AnyArray, Decision, FloatArray, IntArray, State
 from headstart.strategies.adaptation.domains import (
+    SINGLE,
     Domains,
     Scale,
     origins,
@@ -21,7 +22,7 @@ from headstart.strategies.adaptation.domains import (
 )
 from headstart.strategies.adaptation.forms import FORMS, Form, LinearForm
 from headstart.strategies.frozen import encode_classes, pack_classes, unpack_classes
-from headstart.strategies.logistic import fit_logistic
+from headstart.strategies.logistic import LogisticFit, fit_logistic
 from headstart.strategies.ridge import decompose
 
 
@@ -184,6 +185,7 @@ def linear_form(
     *,
     weights: FloatArray | None = None,
     C: float = 1.0,
+    start: LinearForm | None = None,
 ) -> LinearForm:
     """Fit multinomial logistic regression, as scikit-learn's ``LogisticRegression(C=C)`` does.
 
@@ -197,15 +199,22 @@ def linear_form(
         Non-negative; rows of weight 0 count for nothing.
     C : float, > 0
         Inverse strength of the penalty.
+    start : LinearForm, optional
+        Where to start: a fit to most of these rows. It steers the speed, not the result.
     """
     if weights is not None:
         used = weights > 0
         X, codes, weights = X[used], codes[used], weights[used]
-    spectrum = decompose(X, weights)
+    dtype = np.float64 if X.size < SINGLE else np.float32
+    spectrum = decompose(X, weights, dtype=dtype)
     if not len(spectrum.values):  # no feature varies: what is left are the shares of the classes
         shares = np.bincount(codes, weights, n_classes)
         lowest = 0.1 * float(shares.sum()) / len(codes)
         return LinearForm(np.zeros((X.shape[1], n_classes)), np.log(np.maximum(shares, lowest)))
+    near = None
+    if start is not None:
+        offset = start.intercept + spectrum.mean @ start.coef
+        near = LogisticFit(spectrum.axes.T @ start.coef, offset, 0, False)
     fit = fit_logistic(
         spectrum.rotated,
         spectrum.values,
@@ -213,8 +222,9 @@ def linear_form(
         n_classes,
         C,
         weights=weights,
+        start=near,
         tol=1e-5,
-        dtype=np.float64 if len(X) * X.shape[1] < 2**24 else np.float32,
+        dtype=dtype,
     )
     return LinearForm(*spectrum.linear(fit.slopes, fit.offset))
 
@@ -281,6 +291,7 @@ def learn(
     estimator: Any = None,
     C: float = 1.0,
     mapped: Mapped | None = None,
+    start: Any = None,
 ) -> Any:
     """Fit the learner to mapped rows; return the form that takes rows of the target.
 
@@ -292,6 +303,8 @@ def learn(
         Used instead of logistic regression.
     mapped : Mapped, optional
         How rows of the target become such rows.
+    start : form, optional
+        Where logistic regression starts, if it is a linear one.
 
     Raises
     ------
@@ -301,7 +314,8 @@ def learn(
     if not C > 0:
         raise OptionError("the inverse penalty must be positive", where="C", got=C)
     if estimator is None:
-        form = linear_form(X, codes, n_classes, weights=weights, C=C)
+        near = start if isinstance(start, LinearForm) else None
+        form = linear_form(X, codes, n_classes, weights=weights, C=C, start=near)
         return form if mapped is None else form.after(mapped.matrix, mapped.offset)
     own = clone(estimator)
     own.fit(X, codes) if weights is None else own.fit(X, codes, sample_weight=weights)

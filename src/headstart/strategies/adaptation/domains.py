@@ -13,6 +13,9 @@ from headstart.core.missing import is_missing
 from headstart.core.types import AnyArray, FloatArray, IntArray
 
 UNLABELLED = -1
+BLOCK = 8192
+SINGLE = 2**24
+"""Numbers in a table from which on it is kept in float32 once it is standardised."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +63,15 @@ class Scale:
     spread: FloatArray
 
     def __call__(self, X: FloatArray) -> FloatArray:
-        """Return rows centred and divided by the spread."""
-        result: FloatArray = (X - self.mean) / self.spread
-        return result
+        """Return rows centred and divided by the spread; many of them in float32."""
+        if X.size < SINGLE:
+            result: FloatArray = (X - self.mean) / self.spread
+            return result
+        found = np.empty(X.shape, dtype=np.float32)
+        for start in range(0, len(X), BLOCK):
+            rows = slice(start, start + BLOCK)
+            found[rows] = (X[rows] - self.mean) / self.spread
+        return found
 
 
 def pooled_scale(X: FloatArray, target: FloatArray) -> Scale:
@@ -74,8 +83,8 @@ def pooled_scale(X: FloatArray, target: FloatArray) -> Scale:
     mean = (X.sum(axis=0, dtype=np.float64) + target.sum(axis=0, dtype=np.float64)) / (n + m)
     square = np.zeros(X.shape[1])
     for rows in (X, target):
-        for start in range(0, len(rows), 8192):  # no second copy of a large table
-            square += ((rows[start : start + 8192] - mean) ** 2).sum(axis=0, dtype=np.float64)
+        for start in range(0, len(rows), BLOCK):  # no second copy of a large table
+            square += ((rows[start : start + BLOCK] - mean) ** 2).sum(axis=0, dtype=np.float64)
     spread = np.sqrt(square / (n + m))
     small = spread <= 1e-12 * np.maximum(np.abs(mean), 1.0)
     return Scale(mean.astype(X.dtype), np.where(small, 1.0, spread).astype(X.dtype))

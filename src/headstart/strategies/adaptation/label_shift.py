@@ -95,7 +95,7 @@ class LabelShiftEM(Adapter):
     """Correct the model of the source for how frequent the classes are in the target.
 
     The frequencies are those with the greatest likelihood, found by EM on the calibrated
-    probabilities that the model of the source gives to rows of the target; of more than 20,000 rows
+    probabilities that the model of the source gives to rows of the target; of more than 10,000 rows
     of the source so many are drawn for that. Two tests guard it: the
     model is left as it is where the target is no mixture of the classes of the source
     (then something else has changed, and the correction would do harm), and where the frequencies

@@ -23,7 +23,7 @@ TINY = 1e-12
 MOST_ROWS = 800
 """Rows a side in the test of fit: its kernel matrix is square."""
 RESAMPLES = 199
-MOST = 20_000
+MOST = 10_000
 """Rows of the source that are held out in turn, and that models learn from meanwhile."""
 PLAINLY = 0.01
 """P-value of the first test below which a second adds nothing."""

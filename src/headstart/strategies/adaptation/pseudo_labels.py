@@ -34,7 +34,7 @@ class PseudoLabels(Adapter):
     Each round takes more target rows, of each class its share by an estimate of how frequent the
     classes are in the target: by EM where frequencies explain the target, else what the model
     says. Where a class all but vanishes from the predictions, the model of the source is handed
-    back. Of more than 20,000 rows a domain all but the last round learn from so many, drawn.
+    back. Of more than 10,000 rows a domain all but the last round learn from so many, drawn.
 
     Parameters
     ----------
@@ -171,6 +171,7 @@ class PseudoLabels(Adapter):
                 np.concatenate([own, labels]),
                 k,
                 np.concatenate([np.ones(len(mine)), np.full(len(taken), float(self.weight))]),
+                start=form,
             )
             reason = self._collapsed(form.probabilities(seen), k)
             if reason:
@@ -188,8 +189,15 @@ class PseudoLabels(Adapter):
                 value = getattr(self, where)
                 raise OptionError("out of range", where=where, got=value, allowed=allowed)
 
-    def _fit(self, X: FloatArray, codes: IntArray, k: int, weights: FloatArray | None) -> Any:
-        return learn(X, codes, k, weights, estimator=self.estimator, C=self.C)
+    def _fit(
+        self,
+        X: FloatArray,
+        codes: IntArray,
+        k: int,
+        weights: FloatArray | None,
+        start: Any = None,
+    ) -> Any:
+        return learn(X, codes, k, weights, estimator=self.estimator, C=self.C, start=start)
 
     def _handed_back(self, form: Any, reason: str) -> Any:
         self.n_taken_ = 0
