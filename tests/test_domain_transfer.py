@@ -108,7 +108,8 @@ def test_several_source_domains_go_by_a_column(here: Path, tmp_path: Path) -> No
         frame, here / "target.csv", label="kind", domain="clinic", strategy="per-source-mapping"
     )
     assert result.chosen.strategy == "per-source-mapping"
-    assert "clinic" not in (result.view.names or [])
+    assert result.view.columns is not None
+    assert "clinic" not in result.view.columns[0]
     assert right(result, here) > 0.85
     with pytest.raises(OptionError, match="several source domains"):
         transfer_from(frame, here / "target.csv", label="kind", strategy="weighted-sources")
@@ -131,17 +132,30 @@ def test_the_shift_counts_columns_and_not_the_numbers_made_of_them(here: Path) -
     assert {one.name for one in result.shift.features} == {"x0", "x1", "town"}
     assert result.shift.features[0].name == "town"
     assert "1 of 3 columns" in str(result.shift)
-    assert "town = Ulm" in (result.view.names or [])
 
 
 def test_columns_that_only_one_domain_has_are_left_out_and_said(here: Path, tmp_path: Path) -> None:
     target = pd.read_csv(here / "target.csv").rename(columns={"x0": "X0"})
     target["ward"] = "north"
     result = transfer_from(here / "source.csv", target.drop(columns="x5"))
-    assert result.view.names == ["X0", "x1", "x2", "x3", "x4"]
+    assert result.view.columns is not None
+    assert list(result.view.columns[1]) == ["X0", "x1", "x2", "x3", "x4"]
     told = " ".join(map(str, result.decisions))
     assert "ward" in told
     assert "x5" in told
+
+
+def test_a_model_takes_the_names_of_the_target_and_says_so_to_those_of_the_source(
+    here: Path, tmp_path: Path
+) -> None:
+    source = pd.read_csv(here / "source.csv").rename(columns={"x0": "Cell Size"})
+    target = pd.read_csv(here / "target.csv").rename(columns={"x0": "cell_size"})
+    result = transfer_from(source, target, label="kind", strategy="linear-ot")
+    model = hs.load(result.save(tmp_path / "model"))
+    assert np.array_equal(model.predict(target), result.predict(target))
+    with pytest.raises(DataError, match="columns are missing: 'cell_size'") as raised:
+        model.predict(source)
+    assert "Call 'Cell Size' 'cell_size'" in str(raised.value)
 
 
 def test_no_column_in_common_takes_labels(here: Path) -> None:

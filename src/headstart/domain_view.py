@@ -23,8 +23,6 @@ class DomainView:
         The source.
     target : array of shape (m, e)
         The target; e is d unless the features are different ones.
-    names : list of d str, or None
-        Of the d numbers of a table, where both domains have the same columns.
     backbone : Backbone or None
         What made the features; None for tables.
     numbers : Numbers or None
@@ -40,7 +38,6 @@ class DomainView:
 
     X: FloatArray
     target: FloatArray
-    names: list[str] | None
     backbone: Any
     numbers: Numbers | None
     items: Any
@@ -101,7 +98,7 @@ def domain_view(source: Task, target: Task, *, name: str | None, reporter: Repor
     )
     why = "as named" if name else f"the default source for {source.modality} data, frozen"
     said = Decision(f"{chosen} encodes both domains", why, "--source NAME")
-    return DomainView(X, theirs, None, backbone, None, target.items, decisions=(said,))
+    return DomainView(X, theirs, backbone, None, target.items, decisions=(said,))
 
 
 def _tables(source: Task, target: Task) -> DomainView:
@@ -111,7 +108,6 @@ def _tables(source: Task, target: Task) -> DomainView:
         return DomainView(
             ours(source.items),
             theirs(target.items),
-            None,
             None,
             theirs,
             target.items,
@@ -123,7 +119,6 @@ def _tables(source: Task, target: Task) -> DomainView:
     return DomainView(
         numbers(left),
         numbers(right),
-        numbers.names(),
         None,
         numbers,
         right,

@@ -110,6 +110,19 @@ def fit_columns(
     return out, tuple(decisions)
 
 
+def plain_name(name: str) -> str:
+    """Return what is left of a name without case, spaces and signs."""
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _called_otherwise(missing: list[str], there: list[str]) -> str | None:
+    """Say which missing columns stand there under a name with other case, spaces or signs."""
+    found = {plain_name(name): name for name in there if plain_name(name)}
+    pairs = [(name, found.get(plain_name(name))) for name in missing]
+    named = [f"{other!r} {name!r}" for name, other in pairs if other is not None]
+    return f"Call {', '.join(named[:5])}" if named else None
+
+
 def apply_columns(frame: Any, types: Mapping[str, str | None], where: str) -> tuple[Any, list[str]]:
     """Read the same columns of another table in the same way.
 
@@ -137,6 +150,7 @@ def apply_columns(frame: Any, types: Mapping[str, str | None], where: str) -> tu
             where=where,
             got=", ".join(map(str, frame.columns)),
             allowed=list(types),
+            hint=_called_otherwise(missing, [str(name) for name in frame.columns]),
         )
     frame = bare(frame)
     out: dict[str, AnyArray] = {}

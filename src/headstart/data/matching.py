@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headstart.core.types import Decision
-from headstart.data.columns import column_types
+from headstart.data.columns import column_types, plain_name
 
 Sort = Literal["number", "category", "date"]
 _SHOWN = 8
@@ -131,7 +130,7 @@ def _by_plain_name(names: Any) -> dict[str, list[str]]:
     """Return names by what is left of them without case, spaces and signs; nothing left: out."""
     found: dict[str, list[str]] = {}
     for name in names:
-        plain = re.sub(r"[\W_]+", "", str(name)).casefold()
+        plain = plain_name(str(name))
         if plain:
             found.setdefault(plain, []).append(name)
     return found

@@ -96,6 +96,18 @@ class Shift:
     def __str__(self) -> str:
         return "\n".join(self.sentences())
 
+    @property
+    def shares_told(self) -> bool:
+        """Whether shares of the classes in the target mean anything: counted, or all that moved.
+
+        Shares that are estimated from predictions are those of the classes only where other shares
+        explain the whole shift.
+        """
+        label = self.label
+        return (
+            label is not None and bool(label.shares) and (label.counted or self.verdict == "label")
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain data, the sentences with it."""
         plain = {**asdict(self), "sentences": list(self.sentences())}
@@ -103,6 +115,7 @@ class Shift:
         plain["features"] = [asdict(one) for one in self.features]
         if self.label is not None:
             plain["label"]["explains"] = self.label.explains
+            plain["label"]["shares_told"] = self.shares_told
             plain["label"]["shares"] = [asdict(one) for one in self.label.shares]
         return plain
 

@@ -46,7 +46,7 @@ def shift_picture(shift: Shift, X: Any, X_target: Any, path: str | Path, *, seed
     """Draw both domains on the two widest directions of their rows, and what differs.
 
     Beside the rows stand the columns that differ most where they have names, else the shares of
-    the classes where they could be told.
+    the classes where they mean something: counted, or all that has changed.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def shift_picture(shift: Shift, X: Any, X_target: Any, path: str | Path, *, seed
     except ImportError as error:
         raise MissingExtraError("matplotlib", "plots", "drawing a shift") from error
     with rc_context({"svg.hashsalt": "headstart", "svg.fonttype": "none"}):
-        beside = bool(shift.features) or (shift.label is not None and bool(shift.label.shares))
+        beside = bool(shift.features) or shift.shares_told
         figure = Figure(figsize=(9.6 if beside else 5.4, 4.6))
         figure.set_layout_engine("constrained", w_pad=0.12, wspace=0.06)
         panels = figure.subplots(1, 2 if beside else 1, squeeze=False)[0]
@@ -233,7 +233,7 @@ def _classes(panel: Any, shift: Shift) -> None:
     panel.set_yticks(places, [_short(one.name) for one in shown], color=INK)
     panel.set_xlabel("share of the class, % (95 % interval)", color=INK)
     panel.set_xlim(left=0.0)
-    how = "by labels of the target" if shift.label.counted else "estimated, if only shares changed"
+    how = "by labels of the target" if shift.label.counted else "estimated from predictions"
     panel.set_title(f"class shares, {how}", fontsize=10, color=GREY, loc="left")
     _below(panel)
 

@@ -96,13 +96,18 @@ def _classes(shift: Shift) -> list[str]:
         lines = [f"Shares of predicted classes: {_differ(label.p)}."]
     if not label.shares:
         lines.append("The source model confuses too many classes to estimate the target's shares.")
+    elif label.p <= 0.05 and not shift.shares_told:
+        lines.append(
+            "How frequent the classes are in the target is not told: it could be read off the "
+            "predictions only if nothing else had changed."
+        )
     elif label.p <= 0.05:
         moved = sorted(label.shares, key=lambda one: -abs(one.target - one.source))[:MOST_NAMED]
         named = ", ".join(
             f"{one.name} {one.source:.2f} -> {one.target:.2f} [{one.low:.2f}, {one.high:.2f}]"
             for one in moved
         )
-        kind = "Shares" if label.counted else "Estimated shares, if only they changed"
+        kind = "Shares" if label.counted else "Estimated shares"
         lines.append(f"{kind}: {named}.")
     if label.p <= 0.05 and label.fit_p is not None and label.rest_p is not None:
         says = "explain" if label.explains else "do not explain"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 
 from headstart.core.types import AnyArray, FloatArray, State
@@ -73,29 +72,6 @@ class Numbers:
                 cells = pd.to_datetime(cells, utc=True, format="ISO8601")
             found[column.name] = cells
         return pd.DataFrame(found)
-
-    def names(self) -> list[str]:
-        """Return a name for each of the d numbers."""
-        # one cell of each column, as for_linear lays them out
-        numbers, hot = [], []
-        for column in self.columns:
-            if column.kind == "number":
-                numbers.append(column.name)
-            elif column.kind == "date":
-                from headstart.strategies.columns import DATE_PARTS
-
-                numbers += [f"{column.name}: {part}" for part in DATE_PARTS]
-            elif column.kind == "category":
-                from headstart.strategies.columns import ONE_HOT
-
-                order = np.sort(np.argsort(-np.array(column.counts), kind="stable")[:ONE_HOT])
-                hot += [f"{column.name} = {column.categories[i]}" for i in order]
-        gone = [
-            f"{name} is missing"
-            for name, missing in zip(numbers, self.scaling.missing, strict=True)
-            if missing > 0
-        ]
-        return [*numbers, *gone, *hot]
 
 
 class AdaptedTable:
