@@ -5,7 +5,15 @@ import pytest
 from shifts import conditional, gains, label, none, subspace
 
 from headstart.core.errors import OptionError
-from headstart.strategies.adaptation import PseudoLabels, SourceOnly, priors, pseudo_labels
+from headstart.strategies.adaptation import (
+    PseudoLabels,
+    SourceOnly,
+    baselines,
+    domains,
+    priors,
+    pseudo_labels,
+)
+from headstart.strategies.adaptation.base import linear_form
 from headstart.strategies.adaptation.pseudo_labels import surest
 
 
@@ -104,3 +112,27 @@ def test_many_rows_are_drawn_for_all_rounds_but_the_last(monkeypatch):
     assert "about 150 rows of the source tell" in told
     assert "all rounds but the last learn from 150 rows" in told
     assert abs(found.score(Xt, yt) - plain.score(Xt, yt)) < 0.05
+
+
+def test_where_the_solver_starts_changes_no_result():
+    """A round that starts where the last one ended ends where one from zero does."""
+    Xs, ys, _, _ = subspace(300, 1)
+    codes = np.unique(ys, return_inverse=True)[1]
+    half = linear_form(Xs[:200], codes[:200], 3)
+    cold, warm = linear_form(Xs, codes, 3), linear_form(Xs, codes, 3, start=half)
+    assert np.allclose(cold.probabilities(Xs), warm.probabilities(Xs), atol=1e-4)
+
+
+def test_many_numbers_are_kept_in_single_precision_and_say_the_same(monkeypatch):
+    Xs, ys, Xt, _ = subspace(400, 1)
+    double = SourceOnly().fit(Xs, ys, Xt)
+    seen = []
+    fit = baselines.learn
+    monkeypatch.setattr(
+        baselines, "learn", lambda X, *given, **how: seen.append(X.dtype) or fit(X, *given, **how)
+    )
+    monkeypatch.setattr(domains, "SINGLE", 100)
+    monkeypatch.setattr(domains, "BLOCK", 64)
+    single = SourceOnly().fit(Xs, ys, Xt)
+    assert seen == [np.float32]
+    assert np.allclose(single.predict_proba(Xt), double.predict_proba(Xt), atol=1e-4)
