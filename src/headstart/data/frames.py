@@ -344,4 +344,4 @@ def _stored_sound(value: Any) -> Any:
     if value is None:
         return None
     held = value.get("bytes")
-    return held if held is not None else Path(value["path"])
+    return held if held is not None else value["path"]
