@@ -106,6 +106,13 @@ def test_a_named_one_is_handed_back_and_its_bundle_holds_what_changed(
 
 
 @pytest.mark.usefixtures("quick")
+def test_where_it_steps_back_that_is_why_it_is_handed_back_so(here: Path) -> None:
+    few = [here / "target" / f"{at:02}.png" for at in range(8)]  # too few to adapt to
+    result = transfer_from(here / "source", few, source=str(here / "conv4"), strategy="tuned-mcc")
+    assert "tuned-mcc is the source tuned on labelled items alone: 8 items" in result.why
+
+
+@pytest.mark.usefixtures("quick")
 def test_the_guard_decides_beside_source_only_and_by_labels(
     here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

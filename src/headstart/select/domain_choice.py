@@ -25,6 +25,7 @@ from headstart.select.adapting_labels import (
 from headstart.select.domain_items import OnItems, Tunable
 from headstart.select.domain_plan import SOURCE_ONLY, TARGET_ONLY, DomainPlan
 from headstart.strategies.adaptation import ADAPTERS, make
+from headstart.strategies.adaptation.collapse import STAYED
 
 METRIC, CIRCULAR = "accuracy", "balanced_accuracy"
 BY_CIRCLE = "going to the target and back (circular validation): it needs no label of the target"
@@ -120,6 +121,9 @@ def choose_domain(
     if ADAPTERS[name].tunes and tunable is not None:
         adapter = tunable.made(plan.candidates[name])
         adapter.fit(tunable.source, y, tunable.target, y_target)
+        back = [one.why for one in adapter.decisions_ if one.what == STAYED]
+        what = f"{name} is the source tuned on labelled items alone"
+        decisions = (*decisions, *(Decision(what, why) for why in back))
     else:
         adapter = clone(plan.candidates[name])
         adapter.fit(X, y, X_target, y_target, domain=domain)

@@ -14,6 +14,9 @@ LEAST_SPREAD = 1 / 3  # of the classes that were in use before
 MOST_LOST = 0.10  # of the accuracy on the source
 MOST_UNKNOWN = 0.95  # of the target's rows
 
+STAYED = "the source alone was learnt from"
+"""What an adapter that tunes a source decides where it steps back."""
+
 
 def spread_of(probabilities: FloatArray) -> float:
     """Return how many classes the mean of (n, k) probabilities uses, less 1: ``exp(entropy) - 1``.

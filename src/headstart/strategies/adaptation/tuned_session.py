@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from headstart.core.types import AnyArray, Decision, FloatArray, IntArray
-from headstart.strategies.adaptation.collapse import all_unknown, collapsed, forgotten
+from headstart.strategies.adaptation.collapse import STAYED, all_unknown, collapsed, forgotten
 from headstart.strategies.adaptation.deep_methods import Batch, Method
 from headstart.strategies.heads import softmax_rows
 from headstart.strategies.tuning.contrast import Pairs
@@ -218,9 +218,7 @@ class AdaptingSession(Session):
         return collapsed(*target) or forgotten(*right)
 
     def _stay(self, why: str) -> None:
-        self.decisions.append(
-            Decision("the source alone was learnt from", why, "another method or weight")
-        )
+        self.decisions.append(Decision(STAYED, why, "another method or weight"))
 
     def _take(self, loop: Loop) -> None:
         """Take the result out of the network."""
