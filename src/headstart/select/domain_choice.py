@@ -121,9 +121,9 @@ def choose_domain(
     if ADAPTERS[name].tunes and tunable is not None:
         adapter = tunable.made(plan.candidates[name])
         adapter.fit(tunable.source, y, tunable.target, y_target)
-        back = [one.why for one in adapter.decisions_ if one.what == STAYED]
         what = f"{name} is the source tuned on labelled items alone"
-        decisions = (*decisions, *(Decision(what, why) for why in back))
+        stayed = [Decision(what, one.why) for one in adapter.decisions_ if one.what == STAYED]
+        decisions = (*decisions, *stayed)
     else:
         adapter = clone(plan.candidates[name])
         adapter.fit(X, y, X_target, y_target, domain=domain)
