@@ -90,7 +90,12 @@ def test_search_by_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_defaults() -> None:
     assert sources.default_source("image") == "efficientnet-lite0"
     assert sources.default_source("text") == "minilm"
+    assert sources.default_source("audio") == "whisper-base"
     assert sources.default_source("table") is None
+    for modality in ("image", "audio"):
+        for name in sources.default_views(modality):
+            assert sources.base_of(name) == sources.default_source(modality)
+            assert sources.card(name).dim > 0
 
 
 @pytest.mark.parametrize("ask", [sources.card, sources.load, sources.install, sources.installed])

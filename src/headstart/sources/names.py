@@ -21,7 +21,11 @@ from headstart.sources.cards import SourceCard
 from headstart.sources.store import install_card, is_installed, path_of
 
 _DEFAULTS = {"image": "efficientnet-lite0", "text": "minilm", "audio": "whisper-base"}
-_DEFAULT_VIEWS = {"image": ("efficientnet-lite0@stage6.1:3",)}
+# of Whisper, the end told words best and the beginning drums (benchmarks/results/audio.md)
+_DEFAULT_VIEWS = {
+    "image": ("efficientnet-lite0@stage6.1:3",),
+    "audio": ("whisper-base@norm:3", "whisper-base@layer1"),
+}
 
 
 def catalogue() -> dict[str, SourceCard]:
