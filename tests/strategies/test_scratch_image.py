@@ -133,7 +133,7 @@ def test_steps_are_bounded(monkeypatch):
 
 
 def test_rules_of_the_network_are_said(monkeypatch):
-    monkeypatch.setattr(linear_or_network, "SURE_ITEMS", 16)
+    monkeypatch.setattr(ScratchImage, "_sure", 16)
     X, _ = _bars(8)
     single = ScratchImage().fit(X, [0, 1, 2, 3, 4, 5, 6, 6])
     assert "fewer than 2 images a class" in single.chosen_

@@ -36,8 +36,7 @@ from headstart.strategies.views import (
 if TYPE_CHECKING:
     from headstart.strategies.small_cnn import Network
 
-SURE = 0.995  # inner accuracy of the linear model from which no network is trained ...
-SURE_ITEMS = 300  # ... where it was measured on at least so many items
+SURE = 0.995  # inner accuracy of the linear model from which no network is trained
 CLEAR = 2.5  # standard errors of the paired difference from which one fold is enough
 SMALL = 300  # up to so many items two inner folds judge the network, above one
 FEWEST_NUMBERS = 30  # items below which nothing can judge a network that predicts numbers
@@ -49,6 +48,7 @@ class LinearOrNetwork(BaseEstimator):
     _candidates: ClassVar[Mapping[str, tuple[str, ...]]]
     _names: ClassVar[tuple[str, ...]]
     _noun: ClassVar[str]
+    _sure: ClassVar[int] = 300  # items on which SURE must have been measured
     _fewest: ClassVar[int]  # items a class (the median class) below which no network is trained
     _score_name: ClassVar[str]
     _model_name: ClassVar[str]
@@ -211,7 +211,7 @@ class LinearOrNetworkClassifier(SavedClasses, ClassifierMixin, LinearOrNetwork):
             return False, "no network: network=False"
         if typical < self._fewest or len(rows) == 0:
             return False, f"no network: fewer than {self._fewest} {self._noun} a class"
-        sure = len(rows) >= SURE_ITEMS and accuracy_and_loss(p, codes[rows])[0] >= SURE
+        sure = len(rows) >= self._sure and accuracy_and_loss(p, codes[rows])[0] >= SURE
         if sure:
             return False, f"no network: nothing left to win above {SURE}"
         held, parts = np.zeros(0, dtype=np.int64), []

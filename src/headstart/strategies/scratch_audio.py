@@ -41,6 +41,7 @@ class _Recordings(LinearOrNetwork):
     _names = tuple(VIEWS)
     _noun = "recordings"
     _fewest = 2
+    _sure = 40
 
     def _checked(self, X: Any) -> AnyArray:
         return rows_of(X)
@@ -81,7 +82,8 @@ class ScratchAudio(_Recordings, LinearOrNetworkClassifier):
     The network (four convolutions on 32 x 32 mels over time) is trained with shifts and stretches
     in time, small ones in pitch, other levels, and stripes of time and pitch left out
     (SpecAugment), for at most 1,200 steps. It is judged on the same held-out recordings as the
-    linear model; below 2 recordings a class nothing could judge it, and it does not compete.
+    linear model. It does not compete below 2 recordings a class (nothing could judge it), nor where
+    the linear model reaches 0.995 on 40 recordings or more.
 
     References
     ----------
