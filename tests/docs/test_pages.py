@@ -17,7 +17,7 @@ from headstart.strategies.adaptation import ADAPTERS, AdapterSpec
 from headstart.strategies.source_free import SOURCE_FREE
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-MODALITIES = ("image", "text", "table")  # audio comes with a later version
+MODALITIES = ("image", "text", "audio", "table")
 KINDS = ("classification", "regression")
 
 
