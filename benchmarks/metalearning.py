@@ -133,8 +133,11 @@ def main() -> None:
         torch.set_num_threads(1)
         emoji_data.fetch(asked.work)
         collection = read_collection(emoji_data.make(asked.work, asked.work / "signs"))
-        runs = []
+        runs = json.loads(path.read_text())["runs"] if path.exists() else []
+        runs = [run for run in runs if run["seconds_each"] == asked.seconds]
         for seed in asked.seeds:
+            if any(run["seed"] == seed for run in runs):
+                continue  # a run that is there is not done again
             runs.append(measured(collection, seed, asked.seconds))
             path.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
             (RESULTS / "metalearning.md").write_text(table(runs))

@@ -112,7 +112,7 @@ def data(name: str, modality: str, n: int = 36, *, seed: int = 0) -> tuple[Any, 
 def fitted(name: str, modality: str, kind: str) -> tuple[Any, Any, Any]:
     X, labels, values = data(name, modality)
     y = labels if kind == "classification" else values
-    params = QUICK.get((name, modality), {})
+    params = QUICK.get((name, modality), {"epochs": 2} if STRATEGIES[name].tunes else {})
     model = strategies.make(
         name,
         kind=kind,  # type: ignore[arg-type]
