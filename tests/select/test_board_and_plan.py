@@ -32,9 +32,30 @@ def test_a_strategy_without_a_source_for_the_modality_is_refused():
         select.plan("table", "classification", strategy="probe")
 
 
-def test_a_modality_without_a_source_of_its_own_needs_one_named():
+def test_a_modality_without_a_source_of_its_own_needs_one_named(monkeypatch):
+    monkeypatch.setenv("HEADSTART_OFFLINE", "1")
     with pytest.raises(OptionError, match="no source is at hand for audio"):
         select.plan("audio", "classification", strategy="probe")
+
+
+@pytest.mark.parametrize(
+    ("offline", "here", "first", "parts"),
+    [
+        ("0", (), "whisper-base", True),
+        ("1", ("whisper-base", "ge2e"), "whisper-base", True),
+        ("1", ("ge2e",), "ge2e", False),
+    ],
+)
+def test_offline_the_parts_of_a_source_that_is_not_here_are_not_tried(
+    monkeypatch, offline, here, first, parts
+):
+    cards = [sources.card(name) for name in here]
+    monkeypatch.setenv("HEADSTART_OFFLINE", offline)
+    monkeypatch.setattr(sources, "search", lambda **wanted: cards)
+    found = select.plan("audio", "classification")
+    assert found.sources[0] == first
+    assert any("@" in name for name in found.sources) == parts
+    assert ("its parts whisper-base@" in found.decisions[0].why) == parts
 
 
 def test_scratch_guesses_where_a_fold_leaves_it_nothing_to_learn_from():

@@ -227,10 +227,12 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
         )
         return []
     others = [card.name for card in here if card.name != default]
-    parts = source_room.default_views(modality)
+    views = source_room.default_views(modality)
+    parts = [view for view in views if source_room.base_of(view) == default]
     also = f"; {', '.join(others)} {_are(others)} installed and looked at, too" if others else ""
     if parts:
-        also = f"; its part {', '.join(parts)} is looked at{also and ', too'}{also}"
+        noun = "part" if len(parts) == 1 else "parts"
+        also = f"; its {noun} {', '.join(parts)} {_are(parts)} looked at{also and ', too'}{also}"
     decisions.append(
         Decision(
             f"source {default}",
