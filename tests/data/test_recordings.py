@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
+from PIL import Image
 from tests.sounds import KINDS, folder, sound
 
 from headstart.core.errors import DataError, UnreadableError
@@ -117,19 +119,36 @@ def test_folders_without_recordings_of_a_class(tmp_path):
         read(tmp_path, modality="image")
 
 
+def test_bytes_of_images_are_images_and_others_recordings():
+    drawn, files = [], []
+    for i in range(8):
+        picture, recording = io.BytesIO(), io.BytesIO()
+        ending = ("PNG", "JPEG", "WEBP", "GIF")[i % 4]
+        Image.new("RGB", (9 + i, 9), (20 * i, 0, 0)).save(picture, ending)
+        sf.write(recording, sound("hiss", i), 16000, format="WAV")
+        drawn.append(picture.getvalue())
+        files.append(recording.getvalue())
+    for items, modality in ((drawn, "image"), (files, "audio")):
+        frame = pd.DataFrame({"item": items, "label": list("ab") * 4})
+        assert read(frame, label="label").modality == modality
+
+
 def test_check_names_odd_recordings(tmp_path):
     folder(tmp_path, 4)
     loud = np.clip(9 * sound("rise", 99), -1, 1)
     sf.write(tmp_path / "rise" / "loud.wav", loud, 16000)
+    sf.write(tmp_path / "rise" / "over.wav", 3 * sound("rise", 95), 16000, subtype="FLOAT")
     sf.write(tmp_path / "hiss" / "nothing.wav", np.zeros(9000), 16000)
     sf.write(tmp_path / "hiss" / "short.wav", sound("hiss", 98)[:300], 16000)
     sf.write(tmp_path / "hiss" / "slow.wav", sound("hiss", 97, rate=4000), 4000)
     sf.write(tmp_path / "hiss" / "long.wav", sound("hiss", 96, rate=8000, seconds=99), 8000)
     task = read(tmp_path)
-    assert "1 of 17 recordings is silent: kept, but nothing" in said(task)
-    assert "1 of 17 recordings is clipped" in said(task)
-    assert "1 of 17 recordings is longer than 60 s: heard in windows" in said(task)
+    assert "1 of 18 recordings is silent: kept, but nothing" in said(task)
+    assert "1 of 18 recordings is clipped" in said(task)
+    assert "1 of 18 recordings is longer than 60 s: heard in windows" in said(task)
+    assert "1 of 18 recordings is louder than full scale: cut off at full scale" in said(task)
     found = {finding.kind: finding for finding in check(task).findings}
+    assert found["loud-recordings"].items == ("rise/over.wav",)
     assert found["silent-recordings"].items == ("hiss/nothing.wav",)
     assert found["silent-recordings"].severity == "warning"
     assert found["clipped-recordings"].items == ("rise/loud.wav",)

@@ -25,6 +25,8 @@ TEXT_NAMES = frozenset(
 ) | {"content", "document", "body", "comment", "tweet", "question", "query", "snippet", "prompt"}
 _SAMPLE = 5000
 _WORDS = 3.0
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+"""What the bytes of an image file begin with."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,13 @@ def _profile_numbers(name: str, values: AnyArray) -> Column:
 
 
 def _is_picture(value: Any) -> bool:
+    if isinstance(value, bytes):
+        return value.startswith(_PICTURES) or value[8:12] == b"WEBP"
     return hasattr(value, "getbands") or getattr(value, "ndim", 0) >= 2
 
 
 def _is_sound(value: Any) -> bool:
-    return isinstance(value, bytes) or is_sound(value)
+    return (isinstance(value, bytes) and not _is_picture(value)) or is_sound(value)
 
 
 def _number(text: str) -> bool:

@@ -18,6 +18,9 @@ LOW_RATE = 8000
 """Recordings below this rate are named: speech needs as much."""
 
 
+LOUD = "louder than full scale"
+
+
 def said_of(heard: Sequence[AudioFacts], ids: Sequence[str]) -> list[Decision]:
     """Return the decisions that reading recordings takes: lengths, channels, rates, what is odd.
 
@@ -45,6 +48,7 @@ def said_of(heard: Sequence[AudioFacts], ids: Sequence[str]) -> list[Decision]:
     tests: tuple[tuple[str, str, Callable[[AudioFacts], bool]], ...] = (
         ("silent", "kept, but nothing can be learnt from them", _has("silent")),
         ("clipped", "kept; their loudest parts are cut off", _has("clipped")),
+        (LOUD, "cut off at full scale, -1 and 1", _has(LOUD)),
         (f"longer than {LONG:g} s", "heard in windows evenly spread", _longer),
     )
     for what, why, odd in tests:
@@ -94,7 +98,7 @@ def _longer(each: AudioFacts) -> bool:
 
 
 def findings_of(names: Sequence[str], heard: Sequence[AudioFacts]) -> list[Finding]:
-    """Return what `check` says of recordings: silent, clipped, short, long, of odd rates.
+    """Return what `check` says of recordings: silent, clipped, loud, short, long, of odd rates.
 
     Parameters
     ----------
@@ -137,6 +141,14 @@ def findings_of(names: Sequence[str], heard: Sequence[AudioFacts]) -> list[Findi
             "with peaks cut off",
             "record with less gain; what is cut off cannot be had back",
             lambda each: f"{each.clipped:.1%} of the samples",
+        ),
+        *of(
+            "loud-recordings",
+            "warning",
+            _has(LOUD),
+            LOUD,
+            "what lies beyond -1 and 1 is cut off: divide the samples by their largest",
+            lambda each: f"loudest sample {each.peak:.3g}",
         ),
         *of(
             "short-recordings",

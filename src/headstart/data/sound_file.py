@@ -225,16 +225,18 @@ def _in_memory(item: tuple[Any, ...]) -> Sound:
     if not math.isfinite(rate) or int(rate) != rate:
         raise DataError("the rate is no whole number", where=where, got=rate)
     width = samples.dtype.kind + str(samples.dtype.itemsize)
-    if width in ("i8", "u8", "u4", "u2"):
-        most = int(np.abs(samples).max(initial=0))
-        samples, width = samples.astype(np.int16 if most < 2**15 else np.int32), "i4"
+    if width == "i8":
+        most = max(int(samples.max(initial=0)), -1 - int(samples.min(initial=0)))
+        if most < 2**31:
+            samples, width = samples.astype(np.int16 if most < 2**15 else np.int32), "i4"
     shaped = samples.ndim == 1 or (samples.ndim == 2 and samples.shape[1] >= 1)
     if not shaped or (samples.dtype.kind != "f" and width not in (*_WIDTHS, "u1")):
         raise DataError(
             "these samples are not a sound",
             where=where,
             got=f"shape {samples.shape}, type {samples.dtype}",
-            allowed="shape (n,) or (n, channels) of integers or floats in -1..1",
+            allowed="shape (n,) or (n, channels): integers of 8 (unsigned or signed), 16 or 32 "
+            "bits, or floats in -1..1",
         )
     if samples.ndim == 2 and samples.shape[0] < samples.shape[1] and samples.shape[0] <= 8:
         raise DataError(
