@@ -115,6 +115,18 @@ def test_several_source_domains_go_by_a_column(here: Path, tmp_path: Path) -> No
         transfer_from(frame, here / "target.csv", label="kind", strategy="weighted-sources")
 
 
+def test_rows_of_any_source_domain_do_not_judge(here: Path) -> None:
+    frame = pd.read_csv(here / "source.csv")
+    frame["clinic"] = np.where(np.arange(len(frame)) % 2 == 0, "a", "b")
+    learnt = frame[frame["clinic"] == "b"].drop(columns="clinic").head(30)
+    target = pd.concat([rows(40, 1, moved=True), learnt], ignore_index=True)
+    result = transfer_from(
+        frame, target, label="kind", domain="clinic", strategy=["linear-ot", "source-only"]
+    )
+    assert result.gain is not None
+    assert result.gain.n == 40
+
+
 def test_the_shift_counts_columns_and_not_the_numbers_made_of_them(here: Path) -> None:
     """Towns become four indicators, missing cells one more: still three columns."""
     rng = np.random.default_rng(0)

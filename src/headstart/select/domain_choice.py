@@ -214,8 +214,9 @@ def _chosen(
     tuned = [name for name in makers if ADAPTERS[name].tunes] if tunable is not None else []
     more: list[tuple[AnyArray, AnyArray]] = []
     if domain is not None:
-        codes = np.unique(domain, return_inverse=True)[1]
-        more.append((codes, np.zeros(len(X_target))))
+        codes = np.append(np.unique(domain, return_inverse=True)[1], np.zeros(len(X_target), int))
+        codes = codes[domain_items.first_equal(X, X_target)]  # copies stay equal, and judge once
+        more.append((codes[: len(X)], codes[len(X) :]))
     effort: dict[str, int] = {}
     if tuned and tunable is not None:
         more.append(tunable.places(X, X_target))

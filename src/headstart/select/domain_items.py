@@ -8,13 +8,21 @@ from typing import Any, Self
 
 import numpy as np
 
-from headstart.core.types import SILENT, AnyArray, Decision, FloatArray, Reporter
+from headstart.core.types import SILENT, AnyArray, Decision, FloatArray, IntArray, Reporter
 from headstart.evaluate.shift_domain import equal_rows
 
 CAP, FOLDS = 300, 2
 """Rows a side, and folds, of circular validation where a source is tuned in each."""
 MOST, LABEL_FOLDS = 1000, 3
 """The same of the comparison by labels."""
+
+
+def first_equal(X: FloatArray, X_target: FloatArray) -> IntArray:
+    """Return for each row of both the place of the first that equals it."""
+    group = equal_rows(np.vstack([X, X_target]))
+    first, of_row = np.unique(group, return_index=True, return_inverse=True)[1:]
+    places: IntArray = first[of_row]
+    return places
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +43,7 @@ class Tunable:
 
     def places(self, X: FloatArray, X_target: FloatArray) -> tuple[AnyArray, AnyArray]:
         """Return the place of each row's item; equal rows have that of the first."""
-        group = equal_rows(np.vstack([X, X_target]))
-        first, of_row = np.unique(group, return_index=True, return_inverse=True)[1:]
-        places: AnyArray = first[of_row]
+        places = first_equal(X, X_target)
         return places[: len(X)], places[len(X) :]
 
     def at(self, places: AnyArray) -> list[Any]:
