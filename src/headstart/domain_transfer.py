@@ -54,9 +54,9 @@ def transfer_from(
         The column of SOURCE_DATA that names the domain of each row, where there are several.
     target_labels : path, DataFrame or dict, optional
         Labels of some target items, by row, path or text; thirty are enough to judge.
-    modality : {"image", "text", "table"}, optional
+    modality : {"image", "text", "audio", "table"}, optional
     source : str, optional
-        The pretrained source that encodes texts and images.
+        The pretrained source that encodes texts, images and recordings.
     strategy : str or sequence of str, optional
         Names in ``headstart.strategies.adaptation.ADAPTERS`` (for tables without a column in
         common: in ``headstart.strategies.heterogeneous.HETEROGENEOUS``). A single one is what you
@@ -119,7 +119,7 @@ def transfer_from(
     theirs = target.task
     log.add(*target.decisions)
 
-    # Say who takes part; texts and images have the same features, tables are to be matched first.
+    # Say who takes part; what a source encodes has the same features, tables are to be matched.
     asked: dict[str, Any] = {
         "n_labels": len(target.known),
         "several": ours.domains is not None,

@@ -70,8 +70,7 @@ def domain_view(source: Task, target: Task, *, name: str | None, reporter: Repor
     ----------
     source, target : Task
     name : str, optional
-        The pretrained source that encodes texts and images; by default that of the modality.
-    seed : int
+        The pretrained source that encodes what is no table; by default that of the modality.
     reporter : Reporter
 
     Raises
@@ -83,8 +82,9 @@ def domain_view(source: Task, target: Task, *, name: str | None, reporter: Repor
     """
     if source.modality == "table":
         return _tables(source, target)
-    chosen = name or sources.default_source(source.modality)
-    assert chosen is not None  # texts and images have one
+    usual, why = sources.usual_source(source.modality)
+    chosen = name or usual or sources.default_source(source.modality)
+    assert chosen is not None  # all but tables have one
     card = sources.card(chosen)
     if card.modality != source.modality:
         raise OptionError(
@@ -96,8 +96,8 @@ def domain_view(source: Task, target: Task, *, name: str | None, reporter: Repor
     X, theirs = (
         encode.features(task.items, backbone, reporter=reporter).array for task in (source, target)
     )
-    why = "as named" if name else f"the default source for {source.modality} data, frozen"
-    said = Decision(f"{chosen} encodes both domains", why, "--source NAME")
+    reason = "as named" if name else f"{why}; its weights stay as they are"
+    said = Decision(f"{chosen} encodes both domains", reason, "--source NAME")
     return DomainView(X, theirs, backbone, None, target.items, decisions=(said,))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from tests.sounds import folder
 
 import headstart as hs
 from headstart import select, sources
@@ -51,11 +52,29 @@ def test_offline_the_parts_of_a_source_that_is_not_here_are_not_tried(
 ):
     cards = [sources.card(name) for name in here]
     monkeypatch.setenv("HEADSTART_OFFLINE", offline)
-    monkeypatch.setattr(sources, "search", lambda **wanted: cards)
+    monkeypatch.setattr("headstart.sources.names.search", lambda **wanted: cards)
     found = select.plan("audio", "classification")
     assert found.sources[0] == first
     assert any("@" in name for name in found.sources) == parts
     assert ("its parts whisper-base@" in found.decisions[0].why) == parts
+    assert ("whisper-base, the default for audio data, is not" in found.decisions[0].why) != parts
+
+
+def test_offline_transfer_of_sounds_takes_the_same_source_as_fit(tmp_path, monkeypatch):
+    class AskedError(Exception):
+        pass
+
+    def load(name, **_):
+        raise AskedError(name)
+
+    there = [sources.card("ge2e")]
+    monkeypatch.setenv("HEADSTART_OFFLINE", "1")
+    monkeypatch.setattr("headstart.sources.names.search", lambda **_: there)
+    monkeypatch.setattr("headstart.sources.loading.load", load)
+    for name in ("one", "two"):
+        folder(tmp_path / name, 2)
+    with pytest.raises(AskedError, match="ge2e"):
+        hs.transfer_from(tmp_path / "one", tmp_path / "two")
 
 
 def test_scratch_guesses_where_a_fold_leaves_it_nothing_to_learn_from():

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from headstart import sources as source_room
 from headstart.core.errors import OptionError, UnknownNameError
 from headstart.core.types import Decision, Kind, Modality
-from headstart.fetch import offline
 from headstart.select.prior import prior_of
 from headstart.select.race import Entry
 from headstart.strategies import STRATEGIES
@@ -98,7 +97,7 @@ def plan(
 
     Parameters
     ----------
-    modality : {"image", "text", "table"}
+    modality : {"image", "text", "audio", "table"}
     kind : {"classification", "regression"}
     source, strategy : str or sequence of str, optional
         What the user named; the defaults for the modality otherwise.
@@ -213,34 +212,33 @@ def _sources(modality: Modality, named: Sequence[str], decisions: list[Decision]
             )
         )
         return []
-    here = source_room.search(modality=modality, installed=True)
-    if modality == "audio" and offline() and default not in [card.name for card in here]:
-        default = here[0].name if here else None
-    if default is None:
+    usual, why = source_room.usual_source(modality)
+    if usual is None:
         decisions.append(
             Decision(
                 "no transfer is tried",
                 f"no pretrained source for {modality} data is on this machine, and "
                 "HEADSTART_OFFLINE forbids fetching one; the model is trained from scratch",
-                f"headstart sources install {source_room.default_source(modality)}",
+                f"headstart sources install {default}",
             )
         )
         return []
-    others = [card.name for card in here if card.name != default]
+    here = source_room.search(modality=modality, installed=True)
+    others = [card.name for card in here if card.name != usual]
     views = source_room.default_views(modality)
-    parts = [view for view in views if source_room.base_of(view) == default]
+    parts = [view for view in views if source_room.base_of(view) == usual]
     also = f"; {', '.join(others)} {_are(others)} installed and looked at, too" if others else ""
     if parts:
         noun = "part" if len(parts) == 1 else "parts"
         also = f"; its {noun} {', '.join(parts)} {_are(parts)} looked at{also and ', too'}{also}"
     decisions.append(
         Decision(
-            f"source {default}",
-            f"the default for {modality} data{also}",
+            f"source {usual}",
+            f"{why}{also}",
             "--source NAME; `headstart sources` lists the others",
         )
     )
-    return [default, *parts, *others]
+    return [usual, *parts, *others]
 
 
 def _is_part(source: str) -> bool:

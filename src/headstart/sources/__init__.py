@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         installed,
         installed_path,
         search,
+        usual_source,
     )
 
 _WHERE = {
@@ -43,6 +44,7 @@ _WHERE = {
     "reads_both": "dual",
     "search": "names",
     "text_features": "dual",
+    "usual_source": "names",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "reads_both",
     "search",
     "text_features",
+    "usual_source",
 ]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from headstart.core.errors import SourceError, UnknownNameError
 from headstart.core.types import SILENT, Reporter
+from headstart.fetch import offline
 from headstart.sources import view
 from headstart.sources.cards import SourceCard
 from headstart.sources.store import install_card, is_installed, path_of
@@ -178,6 +179,27 @@ def default_source(modality: str) -> str | None:
     'minilm'
     """
     return _DEFAULTS.get(modality)
+
+
+def usual_source(modality: str) -> tuple[str | None, str]:
+    """Return the source that is used where the user names none, and why it is; None for none.
+
+    It is the default; of sounds, where that is not on this machine and HEADSTART_OFFLINE forbids
+    fetching it, another one that is.
+
+    Examples
+    --------
+    >>> usual_source("text")
+    ('minilm', 'the default for text data')
+    """
+    name, why = default_source(modality), f"the default for {modality} data"
+    if modality != "audio" or not offline():
+        return name, why
+    here = [one.name for one in search(modality=modality, installed=True)]
+    if name in here:
+        return name, why
+    absent = f"{name}, {why}, is not on this machine, and HEADSTART_OFFLINE forbids fetching it"
+    return next(iter(here), None), absent
 
 
 def default_views(modality: str) -> tuple[str, ...]:
