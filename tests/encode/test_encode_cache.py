@@ -298,6 +298,16 @@ def test_opening_is_waited_for_no_longer_than_its_timeout(tmp_path, recorder, mo
     assert "cannot be used" in recorder.said[0]
 
 
+def test_a_file_system_without_locks_keeps_features_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    path = tmp_path / "features" / "rows.sqlite"
+    store_at(path).put([item(0)], rows([0]))
+    assert readable(path, range(1)) == 1
+
+
 def test_an_unusable_folder_is_said_once(own_cache, text_backbone, recorder, monkeypatch):
     own_cache.parent.mkdir(parents=True)
     own_cache.write_text("a file where the folder should be")

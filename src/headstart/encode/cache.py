@@ -210,7 +210,10 @@ def _open(path: Path, source: str | None = None) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     # SQLite waits for a lock on rows, but not for the one that turns a new file to write-ahead:
     # two processes that open the same new database together need a lock of their own.
-    with filelock.FileLock(path.parent / ".opening.lock", timeout=_WAIT_SECONDS):
+    try:
+        with filelock.FileLock(path.parent / ".opening.lock", timeout=_WAIT_SECONDS):
+            return _prepared(path, source)
+    except NotImplementedError:  # so says older filelock of a file system without locks
         return _prepared(path, source)
 
 
