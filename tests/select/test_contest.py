@@ -595,3 +595,28 @@ def test_a_board_weighs_what_is_known_where_little_was_measured(fake: Fake) -> N
         assert pick.best == best
         known = "known of other data to be better: " in " ".join(map(str, pick.decisions))
         assert known == (best == close)
+
+
+def test_what_was_measured_better_but_is_known_to_be_worse_is_told_so(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headstart.core.types import Task
+    from headstart.select import prior
+
+    monkeypatch.setitem(prior.HEADS, "contrastive", 0.0)
+    lesser, few = Entry("contrastive", "one"), np.arange(40)
+    parts = [(np.setdiff1d(few, test), test) for test in np.split(few, 5)]
+    ours, its = right(1.0), right(1.0)
+    its.labels[0] = "b" if TRUTH[0] == "a" else "a"
+    fake.table |= {lesser: ours, PROBE: its}
+    made, _, _ = contest_of(judged=True, named=True, folds=parts)
+    made.field = made.field.taken(few, made.field.inputs)
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, lesser))
+    task = Task("text", "classification", ["x"] * 40, TRUTH[few], ("",) * 40, few, ("a", "b"))
+    pick = Board(tuple(made.outcomes.values()), task, parts, "accuracy", 0).pick(
+        plan_of(PROBE, lesser)
+    )
+    assert pick.best == PROBE
+    said = " ".join(map(str, pick.decisions))
+    assert "not one + contrastive: known of other data to be worse: +0.0" in said

@@ -232,9 +232,8 @@ class Board:
                 decisions.append(Decision(entry.name, f"{why}: {numbers}", FORCE))
                 best = entry
             else:
-                decisions.append(
-                    Decision(f"not {entry.name}", f"it is no better: {numbers}", FORCE)
-                )
+                why = "known of other data to be worse" if lead.estimate > 0 else "it is no better"
+                decisions.append(Decision(f"not {entry.name}", f"{why}: {numbers}", FORCE))
         assert best is not None
         return best, decisions
 
