@@ -237,7 +237,8 @@ def test_what_is_heard_and_what_is_held_have_hashes_of_their_own(tmp_path):
     assert sound_hash((wave, 16000)) == sound_hash(tmp_path / "a.wav")
     assert sound_hash((wave, 8000)) != sound_hash((wave, 16000))
     assert content_hash((wave, 8000)) != content_hash((wave, 16000))
-    assert content_hash((wave, 16000)) == content_hash((wave.copy(), 16000))
+    assert content_hash((wave, 16000)) == content_hash((wave.copy(), 16000.0))
+    assert content_hash((wave, math.nan)) != content_hash((wave, 16000))
     assert content_hash((wave[::-1], 16000)) != content_hash((wave, 16000))
     file = tmp_path / "a.wav"
     assert content_hash(file) == content_hash(file.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def content_hash(item: Any) -> bytes:
     elif isinstance(item, np.ndarray):
         _add_array(digest, item)
     elif is_sound(item):
-        digest.update(f"sound at {int(item[1])} ".encode())
+        rate = int(item[1]) if math.isfinite(item[1]) else item[1]  # 16000.0 is 16000
+        digest.update(f"sound at {rate} ".encode())
         _add_array(digest, item[0])
     elif isinstance(item, Image.Image):
         digest.update(f"image {item.size} {item.mode} ".encode())

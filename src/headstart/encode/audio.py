@@ -48,6 +48,14 @@ class _Row(NamedTuple):
         return int((self.mask == 1).sum())
 
 
+class _Heard(NamedTuple):
+    """What was read of an item: its rows, whether in windows, and whether not all was."""
+
+    rows: list[_Row]
+    windowed: bool
+    thinned: bool
+
+
 class AudioEncoder:
     """A frozen audio backbone made ready to encode sounds.
 
@@ -105,12 +113,15 @@ class AudioEncoder:
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Yield (indices into ``items``, features) in order, as many as are held at a time."""
 
-        def read(i: int) -> list[_Row]:
+        def read(i: int) -> _Heard:
             return self._read(i, items[i], positions[i])
 
         held: list[_Row] = []
         size, first = 0, 0
-        for i, rows in enumerate(parallel.map(read, range(len(items)), window=_READ_AHEAD)):
+        for i, heard in enumerate(parallel.map(read, range(len(items)), window=_READ_AHEAD)):
+            rows = heard.rows
+            self._windowed += heard.windowed  # counted here: reading runs in threads
+            self._thinned += heard.thinned
             held += rows
             size += sum(row.frames.numel() for row in rows)
             if size >= _HELD_VALUES or i + 1 == len(items):
@@ -132,7 +143,7 @@ class AudioEncoder:
                 "windows of each were heard."
             )
 
-    def _read(self, index: int, item: Any, position: int) -> list[_Row]:
+    def _read(self, index: int, item: Any, position: int) -> _Heard:
         rows: list[_Row] = []
         windows = 0
         try:
@@ -146,9 +157,8 @@ class AudioEncoder:
                 rows += [_Row(index, frames, mask) for frames, mask in pairs]
         except DataError as error:
             raise _located(error, item, position) from error
-        self._windowed += windows > 1
-        self._thinned += windows == MOST_WINDOWS and _longer(item, MOST_WINDOWS * self._seconds)
-        return rows
+        thinned = windows == MOST_WINDOWS and _longer(item, MOST_WINDOWS * self._seconds)
+        return _Heard(rows, windows > 1, thinned)
 
     def _features(self, rows: list[_Row], first: int, stop: int) -> FloatArray:
         """Return the features of items ``first`` to ``stop``, averaged over their rows."""
