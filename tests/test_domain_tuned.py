@@ -129,6 +129,7 @@ def test_the_guard_decides_beside_source_only_and_by_labels(
     assert told["gain"]["n"] == 48
     best = max(scores, key=lambda name: scores[name])
     assert told["chosen"]["strategy"] in {best, "source-only"}
+    assert "tuned-mcc tunes the source in each fold" in " ".join(map(str, told["decisions"]))
 
 
 @pytest.mark.usefixtures("quick")

@@ -96,8 +96,7 @@ def domain_view(source: Task, target: Task, *, name: str | None, reporter: Repor
     X, theirs = (
         encode.features(task.items, backbone, reporter=reporter).array for task in (source, target)
     )
-    reason = "as named" if name else f"{why}; its weights stay as they are"
-    said = Decision(f"{chosen} encodes both domains", reason, "--source NAME")
+    said = Decision(f"{chosen} encodes both domains", "as named" if name else why, "--source NAME")
     return DomainView(X, theirs, backbone, None, target.items, decisions=(said,))
 
 

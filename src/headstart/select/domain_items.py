@@ -86,5 +86,6 @@ def costly(names: Sequence[str]) -> Decision:
     return Decision(
         f"compared on at most {CAP} items a side going to the target and back in {FOLDS} folds, "
         f"and by labels on at most {MOST:,} a side in {LABEL_FOLDS}",
-        f"{', '.join(names)} tune the source in each fold; what is handed back learns from all",
+        f"{', '.join(names)} {'tunes' if len(names) == 1 else 'tune'} the source in each fold; "
+        "what is handed back learns from all",
     )
