@@ -16,6 +16,7 @@ from scipy.signal import resample_poly
 from headstart.core.errors import DataError
 from headstart.data import content_hash, read_audio
 from headstart.data.audio import audio_facts, audio_windows, sound_hash, window_starts
+from headstart.data.sound_file import Sound
 
 FORMATS = [
     (44100, "wav", "PCM_24"),
@@ -58,6 +59,19 @@ def test_blocks_do_not_show(monkeypatch):
     whole = read_audio(item, rate=16000)
     monkeypatch.setattr("headstart.data.audio.BLOCK", 0.11)
     np.testing.assert_allclose(read_audio(item, rate=16000), whole, atol=1e-6)
+
+
+def test_of_many_channels_less_is_decoded_at_a_time(monkeypatch):
+    item = (sweep(2.0, 8000, 8), 8000)
+    expected = read_audio(item, rate=16000), audio_facts(item), sound_hash(item)
+    asked, take = [], Sound.take
+    monkeypatch.setattr(
+        Sound, "take", lambda self, a, b: asked.append(8 * (b - a)) or take(self, a, b)
+    )
+    monkeypatch.setattr("headstart.data.audio.VALUES", 8000)
+    np.testing.assert_allclose(read_audio(item, rate=16000), expected[0], atol=1e-6)
+    assert (audio_facts(item), sound_hash(item)) == expected[1:]
+    assert max(asked) < 10_000
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.int32, np.int64, np.float64])

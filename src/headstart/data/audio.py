@@ -27,6 +27,9 @@ __all__ = [
 BLOCK = 30.0
 """Seconds that are decoded at a time."""
 
+VALUES = 2**24
+"""Samples of all channels that are decoded at a time: of very many channels, fewer seconds."""
+
 HEARD = 600.0
 """Of a longer recording `audio_facts` listens to this many seconds, evenly spread."""
 
@@ -75,8 +78,8 @@ def read_audio(
 
     Channels are mixed down by their mean. The rate is changed by `scipy.signal.resample_poly`
     with its usual filter; a part is cut such that it equals the same part of the whole. Only
-    that part is decoded, and at most 30 s of it at a time, so that no more than what is returned
-    has to fit into memory.
+    that part is decoded, and at most 30 s of it at a time (less of very many channels), so that
+    little more than what is returned has to fit into memory.
 
     Parameters
     ----------
@@ -243,8 +246,8 @@ def sound_hash(item: Any) -> bytes:
 
 def _heard(sound: Sound) -> Iterator[FloatArray]:
     """Yield the frames that are listened to, in blocks: all, or of long recordings a part."""
-    size = round(BLOCK * sound.rate)
-    for first in window_starts(sound.frames, size, round(HEARD / BLOCK)):
+    size = _at_a_time(sound, sound.rate)
+    for first in window_starts(sound.frames, size, round(HEARD * sound.rate / size)):
         yield sound.take(first, min(sound.frames, first + size))
 
 
@@ -286,6 +289,11 @@ def _check_window(rate: int, start: float, seconds: float | None) -> None:
         )
 
 
+def _at_a_time(sound: Sound, rate: int) -> int:
+    """Return how many samples at a rate are decoded at a time."""
+    return max(1, round(min(BLOCK, VALUES / (sound.rate * sound.channels)) * rate))
+
+
 def _ratio(sound: Sound, rate: int) -> tuple[int, int]:
     common = gcd(rate, sound.rate)
     return rate // common, sound.rate // common
@@ -298,7 +306,7 @@ def _length(sound: Sound, rate: int) -> int:
 
 def _range(sound: Sound, rate: int, first: int, last: int) -> FloatArray:
     """Return samples ``first`` to ``last`` of the resampled recording, block by block."""
-    size = max(1, round(BLOCK * rate))
+    size = _at_a_time(sound, rate)
     blocks = [_block(sound, rate, at, min(last, at + size)) for at in range(first, last, size)]
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
