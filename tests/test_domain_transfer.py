@@ -231,13 +231,6 @@ def test_a_source_of_another_modality_is_refused(here: Path) -> None:
         transfer_from(texts, texts, label="kind", text="text", source="efficientnet-lite0")
 
 
-def test_numbers_to_predict_are_refused(here: Path) -> None:
-    frame = pd.read_csv(here / "source.csv")
-    frame["kind"] = np.random.default_rng(0).normal(size=len(frame))
-    with pytest.raises(DataError, match="labels are numbers"):
-        transfer_from(frame, here / "target.csv", label="kind")
-
-
 def test_shuffled_labels_of_the_source_are_refused(here: Path) -> None:
     frame = pd.read_csv(here / "source.csv")
     frame["kind"] = np.random.default_rng(3).permutation(frame["kind"])

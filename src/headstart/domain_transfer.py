@@ -45,7 +45,7 @@ def transfer_from(
     Parameters
     ----------
     source_data : path, DataFrame, (X, y), Dataset or list
-        Labelled data, as for ``fit``.
+        Labelled data, as for ``fit``: classes or numbers.
     target_data : same forms
         Items of the target domain: all labelled, some, or none.
     label, text, path : str, optional
@@ -58,8 +58,9 @@ def transfer_from(
     source : str, optional
         The pretrained source that encodes texts, images and recordings.
     strategy : str or sequence of str, optional
-        Names in ``headstart.strategies.adaptation.ADAPTERS`` (for tables without a column in
-        common: in ``headstart.strategies.heterogeneous.HETEROGENEOUS``). A single one is what you
+        Names in ``headstart.strategies.adaptation.ADAPTERS`` (for numbers: ``NUMBER_ADAPTERS``
+        there; for tables without a column in common: in
+        ``headstart.strategies.heterogeneous.HETEROGENEOUS``). A single one is what you
         get, whatever the guard advises; name ``source-only`` beside it to keep the guard.
         ``tuned-...`` change the weights of the source, and take accordingly long.
     seed : int
@@ -126,17 +127,27 @@ def transfer_from(
         "modality": ours.modality,
         "seed": seed,
     }
+    numbers = ours.kind == "regression"
+    planned = select.plan_numbers if numbers else select.plan_domains
     if ours.modality != "table":
-        select.plan_domains(strategy, alike=True, **asked)
+        planned(strategy, alike=True, **asked)
 
     # Turn their items into numbers, and measure how they differ.
     view = domain_view(ours, theirs, name=source, reporter=reporter)
     log.add(*view.decisions)
-    plan = select.plan_domains(strategy, alike=view.alike, **asked)
+    if numbers:
+        asked["cells"] = view.X.size
+    plan = planned(strategy, alike=view.alike, **asked)
     shift = None
     if view.alike:
         shift = evaluate.measure_shift(
-            view.X, ours.labels, view.target, theirs.labels, columns=view.columns, seed=seed
+            view.X,
+            ours.labels,
+            view.target,
+            theirs.labels,
+            columns=view.columns,
+            numbers=numbers,
+            seed=seed,
         )
         for sentence in shift.sentences():
             reporter.say(sentence)
@@ -144,37 +155,22 @@ def transfer_from(
     # Choose among the adapters, or none; what is chosen is fitted to everything there is.
     log.add(*plan.decisions)
     assert ours.labels is not None
-    choice = select.choose_domain(
-        plan,
-        view.X,
-        ours.labels,
-        view.target,
-        target.labels,
-        shift=shift,
-        domain=ours.domains,
-        tunable=None
-        if view.backbone is None
-        else select.Tunable(ours.items, theirs.items, view.backbone, reporter),
-        seed=seed,
-    )
+    domains = (plan, view.X, ours.labels, view.target, target.labels)
+    if numbers:
+        choice = select.choose_numbers(*domains, shift=shift, seed=seed)
+    else:
+        tunable = None
+        if view.backbone is not None:
+            tunable = select.Tunable(ours.items, theirs.items, view.backbone, reporter)
+        choice = select.choose_domain(
+            *domains, shift=shift, domain=ours.domains, tunable=tunable, seed=seed
+        )
     log.add(*choice.decisions, *choice.adapter.decisions_)
     return _result(ours, theirs, view, shift, choice, tuple(log.decisions), started, seed)
 
 
 def _source_task(task: Task) -> Task:
-    """Return the source's items, those of its test part with them.
-
-    Raises
-    ------
-    DataError
-        The labels are numbers.
-    """
-    if task.kind != "classification":
-        raise DataError(
-            "only classes are carried over to another domain, and these labels are numbers",
-            where=task.label_name,
-            hint="turn them into classes, or fit the target's own labels: headstart fit",
-        )
+    """Return the source's items, those of its test part with them."""
     said: tuple[Decision, ...] = ()
     if task.test is not None:
         why = "nothing of the source judges here"
@@ -185,7 +181,7 @@ def _source_task(task: Task) -> Task:
 
 def _counted(ours: Task, name: str) -> dict[str, Any]:
     """Return how frequent the classes were where the model learnt, if that was the source alone."""
-    if name != "source-only" or ours.labels is None:
+    if name != "source-only" or ours.labels is None or ours.kind == "regression":
         return {}
     found = ours.labels.tolist()
     return {"class_counts": {one: found.count(one) for one in ours.classes}}
@@ -206,9 +202,9 @@ def _result(
     candidates = tuple(replace(one, source=name) for one in choice.candidates)
     contents = BundleContents(
         modality=ours.modality,
-        kind="classification",
+        kind=ours.kind,
         metric=choice.metric,
-        classes=tuple(str(name) for name in choice.adapter.classes_),
+        classes=tuple(str(name) for name in getattr(choice.adapter, "classes_", ())),
         label_name=ours.label_name,
         score=choice.score,
         gain=choice.gain,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headstart.core.types import Gain
+from headstart.evaluate import METRICS, in_units
 
 
 def worth(gain: Gain, name: str, baseline: str, judged_by: str, *, corrected: bool = False) -> str:
@@ -11,7 +12,7 @@ def worth(gain: Gain, name: str, baseline: str, judged_by: str, *, corrected: bo
     Parameters
     ----------
     gain : Gain
-        Of a metric that is a share.
+        Of a share in points, of an error in the units of the label.
     name : str
         Whose gain it is.
     baseline : str
@@ -27,8 +28,7 @@ def worth(gain: Gain, name: str, baseline: str, judged_by: str, *, corrected: bo
     """
     if corrected:
         judged_by += ", corrected for having been picked on them"
-    size = f"{100 * gain.estimate:+.1f} points of {gain.metric}"
-    size += f" [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+    size = amount(gain)
     if name == "target-only":
         better = gain.verdict == "positive"
         word = "do better than" if better else "beside"
@@ -39,3 +39,18 @@ def worth(gain: Gain, name: str, baseline: str, judged_by: str, *, corrected: bo
         return f"Negative transfer: {name} costs {size} against {baseline}, on {judged_by}."
     word = "No difference that matters" if gain.verdict == "none" else "Inconclusive"
     return f"{word}: {name} against {baseline} is {size}, on {judged_by}."
+
+
+def amount(gain: Gain) -> str:
+    """Return a gain with its interval: points of a share, an error in the units of the label.
+
+    Examples
+    --------
+    >>> amount(Gain(0.25, 0.1, 0.4, 60, metric="rmse"))
+    '+0.25 [+0.1, +0.4] (rmse saved)'
+    """
+    if METRICS[gain.metric].bounded:
+        size = f"{100 * gain.estimate:+.1f} points of {gain.metric}"
+        return size + f" [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+    size, low, high = (in_units(x, signed=True) for x in (gain.estimate, gain.low, gain.high))
+    return f"{size} [{low}, {high}] ({gain.metric} saved)"

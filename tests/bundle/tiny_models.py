@@ -117,12 +117,14 @@ def items_of(modality: str, n: int, seed: int) -> Any:
 def adapted(inputs: Any, labels: Any) -> Any:
     """Return the state of an adapter fitted from the first half of the items to the second."""
     half = len(labels) // 2
+    numbers_told = labels.dtype.kind == "f"
+    make = adaptation.make_for_numbers if numbers_told else adaptation.make
     if not hasattr(inputs, "iloc"):
-        model = adaptation.make("linear-ot").fit(inputs[:half], labels[:half], inputs[half:])
+        model = make("linear-ot").fit(inputs[:half], labels[:half], inputs[half:])
         return model.to_state()
     numbers = Numbers.learnt(inputs[:half], inputs[half:])
     X = numbers(inputs)
-    model = adaptation.make("linear-ot").fit(X[:half], labels[:half], X[half:])
+    model = make("linear-ot").fit(X[:half], labels[:half], X[half:])
     return table_state(model.to_state(), numbers)
 
 

@@ -13,7 +13,7 @@ from headstart.cli.verbs import VERBS
 from headstart.evaluate import METRICS
 from headstart.select.domain_plan import EXTRAS
 from headstart.strategies import STRATEGIES, StrategySpec
-from headstart.strategies.adaptation import ADAPTERS, AdapterSpec
+from headstart.strategies.adaptation import ADAPTERS, NUMBER_ADAPTERS, AdapterSpec
 from headstart.strategies.source_free import SOURCE_FREE
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -66,7 +66,8 @@ def adapter_row(spec: AdapterSpec) -> str:
 def test_the_tables_of_adapters_are_what_the_code_says():
     shown = [line for line in page("domain-adaptation.md").splitlines() if line.startswith("| `")]
     ways = [f"| `{one.name}` | {one.summary} | {one.assumes} |" for one in SOURCE_FREE.values()]
-    assert shown == [*map(adapter_row, ADAPTERS.values()), *ways]
+    every = [*ADAPTERS.values(), *NUMBER_ADAPTERS.values()]
+    assert shown == [*map(adapter_row, every), *ways]
 
 
 @pytest.mark.parametrize("verb", VERBS)

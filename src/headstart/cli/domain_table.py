@@ -22,7 +22,7 @@ def domain_table(result: DomainResult, model: str) -> Iterator[RenderableType]:
     yield ""
     yield Text(
         f"{result.source.n:,} source items, {result.target.n:,} target items "
-        f"({result.n_labels:,} with a label), {len(result.source.classes)} classes"
+        f"({result.n_labels:,} with a label), {_labels(result)}"
     )
     rows = [one for one in result.candidates if one.score or one.status == "chosen" or one.reason]
     told = [one for one in rows if one.score is not None]
@@ -44,6 +44,12 @@ def domain_table(result: DomainResult, model: str) -> Iterator[RenderableType]:
     for sentence in result.sentences():
         yield Text(sentence, style=f"bold {colour}")
     yield Text(f"model: {model}    took {result.seconds:.0f} s    seed {result.seed}", style="dim")
+
+
+def _labels(result: DomainResult) -> str:
+    if result.source.kind == "regression":
+        return "labels are numbers"
+    return f"{len(result.source.classes)} classes"
 
 
 def adapt_table(result: AdaptResult, model: str) -> Iterator[RenderableType]:

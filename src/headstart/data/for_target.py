@@ -27,7 +27,7 @@ class Target:
     Parameters
     ----------
     task : Task
-        All items; ``labels`` holds a class, or None where there is none.
+        All items; ``labels`` holds a class or a number, or None where there is none.
     decisions : tuple of Decision
         What reading decided.
     """
@@ -37,7 +37,7 @@ class Target:
 
     @property
     def labels(self) -> AnyArray:
-        """Array of m objects: a class, or None."""
+        """Array of m objects: a class or a number, or None."""
         assert self.task.labels is not None
         return self.task.labels
 
@@ -109,7 +109,7 @@ def read_target(
             read(
                 data,
                 label=None if folders else column,
-                kind="classification",
+                kind=source.kind,
                 judging=True,
                 modality=source.modality,
                 **given,
@@ -117,9 +117,10 @@ def read_target(
         )
     decisions = list(task.decisions)
     if labels is not None:
-        found, said = _named(found, task, labels, source.classes)
+        found, said = _named(found, task, labels, source)
         decisions += said
-    _among(found, task, source)
+    if source.kind == "classification":
+        _among(found, task, source)
     array = np.empty(task.n, dtype=object)
     array[:] = found
     task = replace(
@@ -227,12 +228,12 @@ def joined(task: Task, more: Task) -> Task:
 
 
 def _named(
-    found: list[Any], task: Task, labels: Any, classes: tuple[str, ...]
+    found: list[Any], task: Task, labels: Any, source: Task
 ) -> tuple[list[Any], list[Decision]]:
     """Return the labels with those of a table of names and labels put in."""
     places = _places(task)
     where = _origin(labels)
-    given: dict[int, tuple[str, int]] = {}
+    given: dict[int, tuple[Any, int]] = {}
     for row, (name, label) in enumerate(_pairs(labels), start=1):
         if is_missing(label):
             continue
@@ -245,17 +246,7 @@ def _named(
                 allowed=shown(list(task.ids)),
                 hint="Name items by their row, by their path within DATA, or by their text",
             )
-        read = class_name(label)
-        if read not in classes:
-            folded = {name.casefold(): name for name in classes}
-            near = difflib.get_close_matches(str(read).casefold(), folded, n=1)
-            raise DataError(
-                "a class that the source has not",
-                where=f"{where}, row {row}",
-                got=read,
-                allowed=shown(list(classes), 20),
-                hint=f"Did you mean {folded[near[0]]!r}?" if near else None,
-            )
+        read = _as_source(label, source, f"{where}, row {row}")
         if at in given and given[at][0] != read:
             raise DataError(
                 "two labels for one item",
@@ -273,6 +264,32 @@ def _named(
             Decision(f"{other} labels of the target are replaced", f"{where} says otherwise")
         )
     return [given[at][0] if at in given else label for at, label in enumerate(found)], said
+
+
+def _as_source(label: Any, source: Task, where: str) -> Any:
+    """Return a label as the source has them: the name of one of its classes, or a number."""
+    if source.kind == "regression":
+        try:
+            number = float(label)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not np.isfinite(number):
+            raise DataError(
+                "a label that is not a number, as those of the source are", where=where, got=label
+            )
+        return number
+    read = class_name(label)
+    if read not in source.classes:
+        folded = {name.casefold(): name for name in source.classes}
+        near = difflib.get_close_matches(str(read).casefold(), folded, n=1)
+        raise DataError(
+            "a class that the source has not",
+            where=where,
+            got=read,
+            allowed=shown(list(source.classes), 20),
+            hint=f"Did you mean {folded[near[0]]!r}?" if near else None,
+        )
+    return read
 
 
 def _places(task: Task) -> dict[str, int]:

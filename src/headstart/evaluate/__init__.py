@@ -15,7 +15,14 @@ from headstart.evaluate.curve_measures import (
     time_to_threshold,
 )
 from headstart.evaluate.intervals import gain, score, verdict
-from headstart.evaluate.metrics import METRICS, Metric, default_metric, find_metric, metric_of
+from headstart.evaluate.metrics import (
+    METRICS,
+    Metric,
+    default_metric,
+    find_metric,
+    in_units,
+    metric_of,
+)
 from headstart.evaluate.power import labels_to_settle, power_of
 from headstart.evaluate.power_law import Forecast, PowerLaw, forecast, limit_gain, power_law
 from headstart.evaluate.predictions import Predictions, assemble, joined
@@ -45,6 +52,7 @@ __all__ = [
     "forecast",
     "gain",
     "gain_over_runs",
+    "in_units",
     "joined",
     "jumpstart",
     "label_multiplier",

@@ -215,3 +215,21 @@ def default_metric(kind: Kind, labels: Sequence[str] | AnyArray) -> tuple[str, D
         return "macro_f1", Decision("metric macro_f1", why, override)
     why = "the classes are of similar size" if len(names) > 1 else "there is only one class"
     return "accuracy", Decision("metric accuracy", why, override)
+
+
+def in_units(value: float, *, signed: bool = False) -> str:
+    """Return an error as people read it: three digits, or whole numbers from a thousand on.
+
+    Parameters
+    ----------
+    value : float
+    signed : bool
+        Write a plus where it is positive.
+
+    Examples
+    --------
+    >>> in_units(0.51234), in_units(27812.4, signed=True)
+    ('0.512', '+27,812')
+    """
+    form = ",.0f" if abs(value) >= 1000 else ".3g"
+    return f"{value:{'+' * signed}{form}}"

@@ -74,6 +74,8 @@ class Shift:
         Of each column, most certain first; empty for features without names.
     copies : (int, int, int)
         Repeated rows left out of the source and of the target, and rows that are in both.
+    numbers : bool
+        The labels are numbers: only rows are compared, and ``label`` and ``errors`` are None.
     """
 
     verdict: Verdict
@@ -88,6 +90,7 @@ class Shift:
     errors: ErrorShift | None
     features: tuple[FeatureShift, ...]
     copies: tuple[int, int, int]
+    numbers: bool = False
 
     def sentences(self) -> tuple[str, ...]:
         """Return what was found, and what cannot be known, in plain English."""
@@ -128,6 +131,7 @@ def measure_shift(
     *,
     names: Sequence[str] | None = None,
     columns: tuple[Any, Any] | None = None,
+    numbers: bool = False,
     seed: int = 0,
 ) -> Shift:
     """Measure how the rows of a target differ from those of a labelled source.
@@ -147,6 +151,8 @@ def measure_shift(
     columns : (DataFrame, DataFrame), optional
         Both domains as they were before they became numbers, row by row: then each of these columns
         is tested once, its missing cells with it, in place of those of X.
+    numbers : bool
+        The labels are numbers and not classes: only rows are compared.
     seed : int
 
     Raises
@@ -168,7 +174,7 @@ def measure_shift(
     'covariate'
     """
     source, target, own = read(X, X_target, names)
-    classes, codes, known, truth = _labels(y, len(source), y_target, len(target))
+    classes, codes, known, truth = _labels(y, len(source), y_target, len(target), numbers)
     rng = np.random.default_rng(seed)
     sample = draw(source, target, known, rng)
     ours, theirs = sample.of(SOURCE), sample.of(TARGET)
@@ -182,7 +188,9 @@ def measure_shift(
         features = feature_shifts(given, np.arange(len(ours)), np.arange(len(theirs)))
     elif own is not None:
         features = feature_shifts(own, *rows)
-    label, errors = _labelled(sample, classes, codes, known, truth, likeness, rng)
+    label, errors = None, None
+    if not numbers:
+        label, errors = _labelled(sample, classes, codes, known, truth, likeness, rng)
     found = _found(auc_p, apart_p, features, label, errors)
     return Shift(
         _verdict(found, label),
@@ -197,6 +205,7 @@ def measure_shift(
         errors,
         features,
         sample.copies,
+        numbers,
     )
 
 
@@ -260,8 +269,13 @@ def _verdict(found: set[str], label: LabelShift | None) -> Verdict:
     return "covariate" if found else "none"
 
 
-def _labels(y: Any, n: int, y_target: Any, m: int) -> tuple[AnyArray, IntArray, IntArray, IntArray]:
-    """Return classes, classes of the source's rows, which target rows are known, their classes."""
+def _labels(
+    y: Any, n: int, y_target: Any, m: int, numbers: bool
+) -> tuple[AnyArray, IntArray, IntArray, IntArray]:
+    """Return classes, classes of the source's rows, which target rows are known, their classes.
+
+    Numbers have no classes.
+    """
     ours = [_plain(label) for label in y]
     if len(ours) != n:
         raise DataError(
@@ -278,6 +292,9 @@ def _labels(y: Any, n: int, y_target: Any, m: int) -> tuple[AnyArray, IntArray, 
             allowed=f"{m}",
             hint="give None for a row without a label",
         )
+    if numbers:
+        known = np.array([at for at, one in enumerate(theirs) if one is not None], dtype=np.int64)
+        return np.array([]), np.zeros(n, np.int64), known, np.zeros(len(known), np.int64)
     names = sorted({label for label in [*ours, *theirs] if label is not None}, key=_order)
     code = {name: at for at, name in enumerate(names)}
     known = np.array([at for at, label in enumerate(theirs) if label is not None], dtype=np.int64)

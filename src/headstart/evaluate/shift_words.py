@@ -27,7 +27,7 @@ def in_words(shift: Shift) -> tuple[str, ...]:
     lines = [_VERDICT[shift.verdict], _domains(shift)]
     if shift.features:
         lines.append(_features(shift))
-    lines += _classes(shift)
+    lines += [] if shift.numbers else _classes(shift)
     if shift.errors is not None:
         lines += _errors(shift)
     if any(shift.copies):
@@ -35,6 +35,11 @@ def in_words(shift: Shift) -> tuple[str, ...]:
         lines.append(
             f"Copies: {ours} repeated rows of the source and {theirs} of the target were counted "
             f"once; {both} rows are in both domains."
+        )
+    if shift.numbers and shift.n_labels:
+        lines.append(
+            "Whether like rows have other numbers in the target is not tested here: its labels "
+            "compare the candidates."
         )
     if shift.n_labels == 0:
         lines.append(

@@ -10,8 +10,10 @@ from headstart.select.choose import Choice, choose
 from headstart.select.clock import Clock
 from headstart.select.contest import Contest, Rules
 from headstart.select.corrected import Corrected, corrected
-from headstart.select.domain_choice import DomainChoice, choose_domain
+from headstart.select.domain_choice import choose_domain
 from headstart.select.domain_items import Tunable
+from headstart.select.domain_numbers import choose_numbers, plan_numbers
+from headstart.select.domain_outcome import DomainChoice
 from headstart.select.domain_plan import DomainPlan, check_adapters, plan_domains
 from headstart.select.gate import enough_labels, seconds_of, tuners
 from headstart.select.guard import Guarded, guard, rescue, veto
@@ -88,6 +90,7 @@ __all__ = [
     "choose",
     "choose_change",
     "choose_domain",
+    "choose_numbers",
     "corrected",
     "enough_labels",
     "fit_one",
@@ -110,6 +113,7 @@ __all__ = [
     "pair_of",
     "plan",
     "plan_domains",
+    "plan_numbers",
     "predict_one",
     "race",
     "rank",

@@ -310,7 +310,7 @@ def _by_labels(
     folds: int,
 ) -> AdaptChoice:
     """Let the labels of the target decide; what they leave open stays as without them."""
-    drawn, given, seen = _drawn(target, y_target, known, seed, most)
+    drawn, given, seen = drawn_labelled(target, y_target, known, seed, most)
     rows = capped(X, y, target, seed=seed, cap=most)[3]
     said = cross_predictions(
         candidates, X[rows], y[rows], drawn, given, seen, seed=seed, folds=folds
@@ -358,7 +358,7 @@ def _decided(choice: AdaptChoice, compared: Comparison) -> tuple[str, Decision]:
     return choice.name, Decision(f"{choice.name} stays", open_)
 
 
-def _drawn(
+def drawn_labelled(
     target: FloatArray, y_target: Sequence[Any], known: IntArray, seed: int, most: int
 ) -> tuple[FloatArray, list[Any], IntArray]:
     """Return at most ``most`` target rows with all their labelled ones (at most 1,000)."""

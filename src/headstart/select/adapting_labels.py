@@ -15,7 +15,7 @@ import numpy as np
 
 from headstart.core.errors import DataError, UnknownNameError
 from headstart.core.types import AnyArray, FloatArray, Gain, IntArray, Score
-from headstart.evaluate import Predictions, gain, labels_to_settle, score
+from headstart.evaluate import Predictions, find_metric, gain, labels_to_settle, score
 from headstart.evaluate.shift_domain import equal_rows
 from headstart.select.circular import split
 from headstart.select.corrected import corrected
@@ -38,7 +38,8 @@ class Compared:
     gain : Gain
         Over source-only, on the same rows.
     p : float
-        McNemar's exact test that it is right as often as source-only.
+        McNemar's exact test that it is right as often as source-only; of numbers the sign-flip
+        test that its squared errors are as large.
     p_adjusted : float
         After Holm's correction for all candidates.
     labels_to_settle : int or None
@@ -65,7 +66,7 @@ class Comparison:
     Parameters
     ----------
     best : str
-        The candidate with the highest score.
+        The candidate with the best score.
     settled : str or None
         The best of those that are better than source-only beyond chance; source-only where all
         are worse beyond chance; None where the labels settle nothing.
@@ -149,8 +150,9 @@ def compare_on_labels(
     predictions_by_name : dict of str to sequence of n labels
         For the labelled rows, by models that have not seen these labels; with the baseline.
     y_known : sequence of n labels
-    metric : {"accuracy", "balanced_accuracy", "macro_f1"}
-        What scores and gains are measured by; the test always counts right and wrong rows.
+    metric : {"accuracy", "balanced_accuracy", "macro_f1", "rmse", "r2"}
+        What scores and gains are measured by; the test of classes always counts right and wrong
+        rows, that of numbers their squared errors.
     baseline : str
     groups : array of shape (n,), optional
         Rows of one group are not independent: intervals are over groups.
@@ -165,7 +167,8 @@ def compare_on_labels(
 
     References
     ----------
-    McNemar, Psychometrika 12 (1947); Tsamardinos et al., Machine Learning 107 (2018).
+    McNemar, Psychometrika 12 (1947); Fisher, The Design of Experiments (1935); Tsamardinos
+    et al., Machine Learning 107 (2018).
 
     Examples
     --------
@@ -175,8 +178,10 @@ def compare_on_labels(
     >>> found.settled, round(found.of("linear-ot").gain.estimate, 2)
     ('linear-ot', 0.5)
     """
-    truth = np.asarray(y_known).astype(str)
-    given = {name: np.asarray(one).astype(str) for name, one in predictions_by_name.items()}
+    found = find_metric(metric)
+    of = float if "regression" in found.kinds else str
+    truth = np.asarray(y_known).astype(of)
+    given = {name: np.asarray(one).astype(of) for name, one in predictions_by_name.items()}
     if baseline not in given:
         raise UnknownNameError("candidate", baseline, given)
     if len(given) < 2:
@@ -193,7 +198,7 @@ def compare_on_labels(
             )
     pool = {name: Predictions(one) for name, one in given.items()}
     others = [name for name in given if name != baseline]
-    raw = {name: mcnemar(given[name] == truth, given[baseline] == truth) for name in others}
+    raw = {name: _paired(given[name], given[baseline], truth, seed) for name in others}
     adjusted = holm(raw)
     rows = []
     for name in given:
@@ -203,7 +208,7 @@ def compare_on_labels(
         )
         more = None if name == baseline else labels_to_settle(over)
         rows.append(Compared(name, own, over, raw.get(name, 1.0), adjusted.get(name, 1.0), more))
-    rows.sort(key=lambda one: (-one.score.estimate, one.name != baseline))
+    rows.sort(key=lambda one: (-found.sign * one.score.estimate, one.name != baseline))
     best = rows[0].name
     picked = best if best != baseline else next(r.name for r in rows if r.name != baseline)
     honest = corrected(
@@ -237,6 +242,41 @@ def _settled(rows: list[Compared], baseline: str) -> str | None:
     if all(r.p_adjusted <= LEVEL and r.gain.estimate < 0 for r in others):
         return baseline
     return None
+
+
+def _paired(first: AnyArray, second: AnyArray, truth: AnyArray, seed: int) -> float:
+    """Return the p-value that two candidates do equally well on the same rows."""
+    if truth.dtype.kind == "f":
+        return sign_flips((second - truth) ** 2 - (first - truth) ** 2, seed=seed)
+    return mcnemar(first == truth, second == truth)
+
+
+def sign_flips(differences: FloatArray, *, seed: int = 0, draws: int = 9999) -> float:
+    """Return the two-sided p-value that paired differences are centred at zero.
+
+    The mean is compared with those after signs are drawn at random.
+
+    Parameters
+    ----------
+    differences : array of shape (n,)
+    seed : int
+    draws : int, >= 1
+
+    Examples
+    --------
+    >>> sign_flips(np.array([1.0, 2.0, 1.5, 0.5, 1.0, 2.5, 1.2, 0.8, 1.1, 1.9])) < 0.01
+    True
+    >>> sign_flips(np.zeros(10))
+    1.0
+    """
+    rng, seen, left = np.random.default_rng([seed, 3]), 0, draws
+    own = abs(float(differences.sum()))
+    while left > 0:
+        size = min(left, 1000)
+        signs = 2.0 * rng.integers(0, 2, (size, len(differences))) - 1.0
+        seen += int((np.abs(signs @ differences) >= own * (1 - 1e-12)).sum())
+        left -= size
+    return (1 + seen) / (1 + draws)
 
 
 def mcnemar(first: AnyArray, second: AnyArray) -> float:
@@ -291,6 +331,7 @@ def cross_predictions(
     seed: int = 0,
     folds: int = 5,
     groups: IntArray | None = None,
+    numbers: bool = False,
 ) -> dict[str, AnyArray]:
     """Return what each candidate says of the labelled target rows without their labels.
 
@@ -310,13 +351,16 @@ def cross_predictions(
     seed, folds : int
     groups : int array of shape (len(known),), optional
         The same for copies; by default those are found.
+    numbers : bool
+        The labels are numbers: each fold gets low and high ones.
 
     Returns
     -------
     dict of str to array of shape (len(known),)
         Candidates that cannot be fitted are left out.
     """
-    truth = np.array([str(y_target[at]) for at in known])
+    of: Any = float if numbers else str
+    truth = np.array([of(y_target[at]) for at in known])
     groups = equal_rows(X_target[known]) if groups is None else groups
     first, of_row = np.unique(groups, return_index=True, return_inverse=True)[1:]
     parts = [
@@ -334,5 +378,5 @@ def cross_predictions(
                 said[held] = make().fit(X, y, X_target, shown).predict(X_target[known[held]])
         except (DataError, ValueError, ArithmeticError):
             continue
-        found[name] = said.astype(str)
+        found[name] = said.astype(of)
     return found

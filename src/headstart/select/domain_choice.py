@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
 
-from headstart.core.types import AnyArray, Candidate, Decision, FloatArray, Gain, Score, State
+from headstart.core.types import AnyArray, Decision, FloatArray, Score, State
 from headstart.evaluate import Predictions, score
 from headstart.evaluate.shift import Shift
 from headstart.select import domain_items
 from headstart.select.adapting import LABEL_SHIFT, AdaptChoice, choose_adapter
 from headstart.select.adapting_labels import (
     FEWEST,
-    Comparison,
     compare_on_labels,
     cross_predictions,
     distinct,
 )
 from headstart.select.domain_items import OnItems, Tunable
+from headstart.select.domain_outcome import (
+    BY_NOBODY,
+    DomainChoice,
+    advice,
+    by_labels,
+    candidates_of,
+    judged_by_labels,
+    reason_of,
+    unjudged,
+)
 from headstart.select.domain_plan import SOURCE_ONLY, TARGET_ONLY, DomainPlan
 from headstart.strategies.adaptation import ADAPTERS, make
 from headstart.strategies.adaptation.collapse import STAYED
@@ -30,56 +39,6 @@ from headstart.strategies.adaptation.collapse import STAYED
 METRIC, CIRCULAR = "accuracy", "balanced_accuracy"
 BY_CIRCLE = "going to the target and back (circular validation): it needs no label of the target"
 COMPARED = 500  # rows by which an adapter is told from the model of the source
-BY_NOBODY = "nothing: no adapter was compared"
-
-
-@dataclass(frozen=True, eq=False)
-class DomainChoice:
-    """Which adapter is handed back, and what was measured.
-
-    Parameters
-    ----------
-    name : str
-    adapter : fitted adapter
-        Fitted to everything there is.
-    decisions : tuple of Decision
-    candidates : tuple of Candidate
-        With the scores that chose.
-    chose_by : str
-        What those scores are.
-    metric : str
-        Of those scores.
-    judged_by : str
-        What judged on the target, in words; or why nothing did.
-    score : Score or None
-        Of what is handed back, on labels of the target.
-    baselines : mapping of name to Score
-    gain : Gain or None
-        Of ``gain_of`` over not adapting.
-    gain_of : str
-        The best adapter: what is handed back, unless that is the baseline.
-    why : str
-        Why this one is handed back, in a sentence.
-    corrected : bool
-        What picking the best of several on the same labels costs is taken off score and gain.
-    over_alone : Gain or None
-        Of what is handed back over the target's labels alone, which is not to transfer at all.
-    """
-
-    name: str
-    adapter: Any
-    decisions: tuple[Decision, ...]
-    candidates: tuple[Candidate, ...]
-    chose_by: str
-    metric: str
-    judged_by: str
-    score: Score | None = None
-    baselines: Mapping[str, Score] | None = None
-    gain: Gain | None = None
-    gain_of: str = ""
-    why: str = ""
-    corrected: bool = False
-    over_alone: Gain | None = None
 
 
 def choose_domain(
@@ -117,7 +76,7 @@ def choose_domain(
     name, decisions = choice.name, choice.decisions
     if plan.wanted is not None:
         name = plan.wanted
-        decisions = tuple(_advice(one) for one in decisions)
+        decisions = tuple(advice(one) for one in decisions)
     if ADAPTERS[name].tunes and tunable is not None:
         adapter = tunable.made(plan.candidates[name])
         adapter.fit(tunable.source, y, tunable.target, y_target)
@@ -140,25 +99,20 @@ def choose_domain(
     metric = CIRCULAR
     if choice.comparison is not None:
         scores = {one.name: one.score for one in choice.comparison.candidates}
-        metric, by, failed = METRIC, _by_labels(choice.comparison), {}
+        metric, by, failed = METRIC, by_labels(choice.comparison), {}
     whole = DomainChoice(
         name,
         adapter,
         decisions,
-        _candidates(plan, name, scores, failed),
+        candidates_of(plan, name, scores, failed),
         by,
         metric,
-        _unjudged(y_target),
-        why=_reason(decisions),
+        unjudged(y_target),
+        why=reason_of(decisions),
     )
     if choice.comparison is None and list(plan.candidates) == [SOURCE_ONLY]:
         return _alone_judged(whole, X, X_target, y_target, seed)
-    return _judged(whole, choice.comparison, SOURCE_ONLY)
-
-
-def _reason(decisions: tuple[Decision, ...]) -> str:
-    """Return why, of the last thing that was decided."""
-    return f"{decisions[-1].what}: {decisions[-1].why}" if decisions else ""
+    return judged_by_labels(whole, choice.comparison, SOURCE_ONLY)
 
 
 def _alone_judged(
@@ -319,75 +273,14 @@ def _different(
         name,
         adapter,
         tuple(decisions),
-        _candidates(plan, name, scores),
-        BY_NOBODY if compared is None else _by_labels(compared),
+        candidates_of(plan, name, scores),
+        BY_NOBODY if compared is None else by_labels(compared),
         METRIC,
-        _unjudged(y_target),
-        why=_reason(tuple(decisions)),
+        unjudged(y_target),
+        why=reason_of(tuple(decisions)),
     )
-    return _judged(whole, compared, TARGET_ONLY)
-
-
-def _judged(choice: DomainChoice, compared: Comparison | None, baseline: str) -> DomainChoice:
-    """Return the choice with what labels of the target say of it."""
-    if compared is None:
-        return choice
-    of = {one.name: one for one in compared.candidates}
-    first = next(one.name for one in compared.candidates if one.name != baseline)
-    best = choice.name if choice.name != baseline and choice.name in of else first
-    own = of.get(choice.name)
-    corrected = choice.name == compared.best and choice.name != baseline
-    transfers = choice.name != TARGET_ONLY and own is not None and TARGET_ONLY in of
-    return replace(
-        choice,
-        over_alone=compared.over(choice.name, TARGET_ONLY, chosen=corrected) if transfers else None,
-        judged_by=_by_labels(compared),
-        score=compared.corrected if corrected else (own.score if own else None),
-        baselines={
-            name: one.score
-            for name, one in of.items()
-            if name == baseline or (name in ADAPTERS and ADAPTERS[name].family == "baseline")
-        },
-        gain=compared.gain if best == first else of[best].gain,
-        corrected=best == first,
-        gain_of=best,
-    )
-
-
-def _by_labels(compared: Comparison) -> str:
-    return f"{compared.n:,} labelled items of the target, each predicted without its label"
-
-
-def _unjudged(y_target: AnyArray) -> str:
-    n = sum(label is not None for label in y_target)
-    return f"{n} labels of the target are too few to judge" if n else "the target has no label"
-
-
-def _advice(decision: Decision) -> Decision:
-    return replace(decision, what=f"the guard would say: {decision.what}", override="")
+    return judged_by_labels(whole, compared, TARGET_ONLY)
 
 
 def _circular(found: Any) -> Score:
     return Score(CIRCULAR, found.estimate, np.nan, np.nan, len(found.rows))
-
-
-def _candidates(
-    plan: DomainPlan,
-    chosen: str,
-    scores: Mapping[str, Score],
-    failed: Mapping[str, str] | None = None,
-) -> tuple[Candidate, ...]:
-    """Return what took part, the best first."""
-    failed = failed or {}
-    every = [
-        Candidate(
-            name,
-            score=scores.get(name),
-            status="chosen" if name == chosen else "failed" if name in failed else "lost",
-            reason=failed.get(name, "" if name in scores else "not compared"),
-        )
-        for name in dict.fromkeys([*plan.candidates, *scores, chosen])
-    ]
-    return tuple(
-        sorted(every, key=lambda one: np.inf if one.score is None else -one.score.estimate)
-    )

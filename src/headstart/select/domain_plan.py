@@ -11,7 +11,7 @@ from typing import Any
 from headstart.core.errors import OptionError, UnknownNameError
 from headstart.core.types import Decision, Modality
 from headstart.strategies import STRATEGIES, adaptation, heterogeneous
-from headstart.strategies.adaptation import ADAPTERS
+from headstart.strategies.adaptation import ADAPTERS, NUMBER_ADAPTERS
 from headstart.strategies.heterogeneous import HETEROGENEOUS
 
 SOURCE_ONLY, TARGET_ONLY = "source-only", "target-only"
@@ -83,6 +83,10 @@ def plan_domains(
     if not alike:
         return _different(named, n_labels, seed)
     for name in named:
+        if name in NUMBER_ADAPTERS and name not in ADAPTERS:
+            raise OptionError(
+                f"{name} carries numbers over, and these labels are classes", where="--strategy"
+            )
         if name not in ADAPTERS:
             raise UnknownNameError("strategy", name, ADAPTERS)
         lacking = _lacking(name, n_labels, several) or _untunable(name, modality)
@@ -93,7 +97,7 @@ def plan_domains(
     wanted = named[0] if len(named) == 1 and named[0] != SOURCE_ONLY else None
     alone = named == (SOURCE_ONLY,)
     if wanted is not None:
-        decisions.append(_freely(wanted))
+        decisions.append(freely(wanted))
     if not named:
         named = tuple(
             name
@@ -121,11 +125,13 @@ def check_adapters(strategy: str | Sequence[str] | None) -> None:
     UnknownNameError
     """
     for name in (strategy,) if isinstance(strategy, str) else strategy or ():
-        if name not in ADAPTERS and name not in HETEROGENEOUS:
-            raise UnknownNameError("strategy", name, [*ADAPTERS, *HETEROGENEOUS])
+        every = {**ADAPTERS, **HETEROGENEOUS, **NUMBER_ADAPTERS}
+        if name not in every:
+            raise UnknownNameError("strategy", name, every)
 
 
-def _freely(wanted: str) -> Decision:
+def freely(wanted: str) -> Decision:
+    """Say that what was named is handed back whatever the guard says."""
     return Decision(
         f"{wanted} will be handed back",
         "named with --strategy, so the guard only advises",

@@ -251,7 +251,10 @@ _SPECS = (
         True,
         "see headstart.strategies.adaptation",
         {},
-        {"classification": "adaptation.forms:AdaptedHead"},
+        {
+            "classification": "adaptation.forms:AdaptedHead",
+            "regression": "adaptation.number_head:NumberHead",
+        },
         on_request=True,
     ),
     StrategySpec(
@@ -262,7 +265,10 @@ _SPECS = (
         False,
         "see headstart.strategies.adaptation",
         {},
-        {"classification": "adaptation.tables:AdaptedTable"},
+        {
+            "classification": "adaptation.tables:AdaptedTable",
+            "regression": "adaptation.number_head:NumberTable",
+        },
         on_request=True,
     ),
     _tuned(

@@ -68,7 +68,7 @@ class Adapter(ClassifierMixin, BaseEstimator):
         """
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], order="C")
         self.classes_, codes = encode_classes(y)
-        target = X if X_target is None else _rows(X_target, X)
+        target = X if X_target is None else target_rows(X_target, X)
         known = target_labels(y_target, len(target), self.classes_)
         place = Scale(np.zeros(X.shape[1], X.dtype), np.ones(X.shape[1], X.dtype))
         if self.scale:
@@ -130,8 +130,8 @@ class Adapter(ClassifierMixin, BaseEstimator):
         return model
 
 
-def _rows(X_target: Any, X: FloatArray) -> FloatArray:
-    """Return the rows of the target, checked."""
+def target_rows(X_target: Any, X: FloatArray) -> FloatArray:
+    """Return the rows of the target, checked to have the features of the source."""
     target = check_array(X_target, dtype=X.dtype, order="C", input_name="X_target")
     if target.shape[1] != X.shape[1]:
         raise DataError(

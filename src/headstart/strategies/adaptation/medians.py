@@ -58,6 +58,11 @@ class LineMedian:
         """Rebuild from :meth:`arrays`."""
         return cls(arrays["coefs"], arrays["intercepts"], arrays["weights"])
 
+    def scaled(self, mean: FloatArray, spread: FloatArray) -> LineMedian:
+        """Return the median that takes rows x where this one takes ``(x - mean) / spread``."""
+        coefs = self.coefs / spread
+        return LineMedian(coefs, self.intercepts - coefs @ mean, self.weights)
+
     @classmethod
     def joined(cls, parts: Sequence[LineMedian], weights: FloatArray) -> Self:
         """Return one of all lines."""

@@ -50,6 +50,11 @@ class Numbers:
         columns = learn(frame)
         return cls(columns, fit_scaling(frame, columns))
 
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Open what :func:`table_state` put into a state."""
+        return cls(from_json(state.meta["columns"]), Scaling(**parts(state, SCALING)))
+
     def __call__(self, frame: Any) -> FloatArray:
         """Return (n, d) numbers: imputed, standardised, categories as indicators."""
         return for_linear(as_frame(frame), self.columns, self.scaling)
@@ -99,16 +104,17 @@ class AdaptedTable:
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Open what :func:`table_state` returned."""
+        head = AdaptedHead.from_state(State(parts(state, FORM), state.meta))
+        return cls(head, Numbers.from_state(state))
 
-        def part(prefix: str) -> dict[str, AnyArray]:
-            return {
-                name.removeprefix(prefix): array
-                for name, array in state.arrays.items()
-                if name.startswith(prefix)
-            }
 
-        numbers = Numbers(from_json(state.meta["columns"]), Scaling(**part(SCALING)))
-        return cls(AdaptedHead.from_state(State(part(FORM), state.meta)), numbers)
+def parts(state: State, prefix: str) -> dict[str, AnyArray]:
+    """Return the arrays of a state whose names have a prefix, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in state.arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def table_state(state: State, numbers: Numbers) -> State:
