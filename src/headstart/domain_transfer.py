@@ -7,7 +7,7 @@ result. No algorithm lives here.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -129,11 +129,16 @@ def transfer_from(
     }
     numbers = ours.kind == "regression"
     planned = select.plan_numbers if numbers else select.plan_domains
+    encoder = select.across(ours, theirs, source)
+    if not numbers:
+        asked["scale"] = not encoder.across
     if ours.modality != "table":
         planned(strategy, alike=True, **asked)
 
     # Turn their items into numbers, and measure how they differ.
-    view = domain_view(ours, theirs, name=source, reporter=reporter)
+    log.add(*encoder.decisions)
+    why = "as named" if source else "it reads the languages of both"
+    view = domain_view(ours, theirs, name=encoder.source, reporter=reporter, why=why)
     log.add(*view.decisions)
     if numbers:
         asked["cells"] = view.X.size
@@ -166,7 +171,8 @@ def transfer_from(
             *domains, shift=shift, domain=ours.domains, tunable=tunable, seed=seed
         )
     log.add(*choice.decisions, *choice.adapter.decisions_)
-    return _result(ours, theirs, view, shift, choice, tuple(log.decisions), started, seed)
+    said = tuple(log.decisions)
+    return _result(ours, theirs, view, shift, choice, said, started, seed, encoder.kept)
 
 
 def _source_task(task: Task) -> Task:
@@ -196,6 +202,7 @@ def _result(
     decisions: tuple[Decision, ...],
     started: float,
     seed: int,
+    kept: Mapping[str, Any],
 ) -> DomainResult:
     """Put together what ``transfer_from`` hands back."""
     name = None if view.backbone is None else view.backbone.card.name
@@ -217,6 +224,7 @@ def _result(
             "adapted_by": choice.name,
             **_counted(ours, choice.name),
             "n_target": theirs.n,
+            **kept,
             "shift": None if shift is None else shift.to_json(),
         },
         fingerprint=ours.fingerprint,

@@ -63,7 +63,9 @@ class DomainView:
         }
 
 
-def domain_view(source: Task, target: Task, *, name: str | None, reporter: Reporter) -> DomainView:
+def domain_view(
+    source: Task, target: Task, *, name: str | None, reporter: Reporter, why: str = "as named"
+) -> DomainView:
     """Turn the items of both domains into numbers, each once.
 
     Parameters
@@ -72,6 +74,8 @@ def domain_view(source: Task, target: Task, *, name: str | None, reporter: Repor
     name : str, optional
         The pretrained source that encodes what is no table; by default that of the modality.
     reporter : Reporter
+    why : str
+        Why that source.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def domain_view(source: Task, target: Task, *, name: str | None, reporter: Repor
     """
     if source.modality == "table":
         return _tables(source, target)
-    usual, why = sources.usual_source(source.modality)
+    usual, usually = sources.usual_source(source.modality)
     chosen = name or usual or sources.default_source(source.modality)
     assert chosen is not None  # all but tables have one
     card = sources.card(chosen)
@@ -96,7 +100,7 @@ def domain_view(source: Task, target: Task, *, name: str | None, reporter: Repor
     X, theirs = (
         encode.features(task.items, backbone, reporter=reporter).array for task in (source, target)
     )
-    said = Decision(f"{chosen} encodes both domains", "as named" if name else why, "--source NAME")
+    said = Decision(f"{chosen} encodes both domains", why if name else usually, "--source NAME")
     return DomainView(X, theirs, backbone, None, target.items, decisions=(said,))
 
 

@@ -10,6 +10,8 @@ from headstart import data as data_room
 from headstart import select
 from headstart.core.errors import DataError
 from headstart.core.types import SILENT, FloatArray, Modality, Reporter, Task
+from headstart.data.findings import Finding, found
+from headstart.data.languages import Languages, name_of
 from headstart.select import SCRATCH
 from headstart.view import View
 
@@ -59,15 +61,45 @@ def check(
         allow_unreadable=1.0,
         reporter=reporter,
     )
+    spoken = select.languages_of(task)
     probabilities = None
     if suspects and task.kind == "classification":
-        probabilities = _out_of_fold(task, seed, reporter)
-    return data_room.check(task, probabilities=probabilities, reporter=reporter)
+        probabilities = _out_of_fold(task, spoken, seed, reporter)
+    also = _languages(task, spoken)
+    return data_room.check(task, probabilities=probabilities, also=also, reporter=reporter)
 
 
-def _out_of_fold(task: Task, seed: int, reporter: Reporter) -> FloatArray | None:
-    """Return out-of-fold class probabilities, or None where nothing can be cross-validated."""
+def _languages(task: Task, spoken: Languages) -> list[Finding]:
+    """Return what there is to say of the languages of texts."""
     plan = select.plan(task.modality, task.kind)
+    said = select.for_languages(plan, spoken, judged=select.languages_of(task.test)).decisions
+    warned = [one for one in said if one.what.startswith(select.WARNING)]
+    codes = spoken.main
+    return [
+        *found(
+            "languages",
+            "info",
+            [name_of(code) for code in codes],
+            f"the texts are in {spoken}",
+            "look whether that is right: a source reads only the languages that it has learnt"
+            if len(codes) > 1
+            else "nothing, if that is right",
+            notes=[f"{spoken.shares[code]:.0%}" for code in codes],
+        ),
+        *found(
+            "unread-languages",
+            "warning",
+            [one.what.removeprefix(select.WARNING) for one in warned],
+            "what the default source makes of these texts, or the score, may be of little use",
+            "; ".join(filter(None, (one.override for one in warned))) or "look at the test part",
+            notes=[one.why for one in warned],
+        ),
+    ]
+
+
+def _out_of_fold(task: Task, spoken: Languages, seed: int, reporter: Reporter) -> FloatArray | None:
+    """Return out-of-fold class probabilities, or None where nothing can be cross-validated."""
+    plan = select.for_languages(select.plan(task.modality, task.kind), spoken)
     entry = plan.default if plan.transfers else SCRATCH
     try:
         folds = data_room.split(task, seed=seed)

@@ -20,6 +20,7 @@ from headstart.core.types import (
     State,
     Task,
 )
+from headstart.data.languages import Languages
 from headstart.evaluate import METRICS, Curve, Multiplier, label_multiplier, labels_to_settle
 from headstart.evaluate.curve_facts import facts, points, sentences
 from headstart.evaluate.curve_measures import as_plain
@@ -340,16 +341,20 @@ def put_together(
     about_labels: Advice | None = None,
     answering: Answering | None = None,
     features: FloatArray | None = None,
+    spoken: Languages | None = None,
 ) -> Result:
     """Put together what ``fit`` hands back, from what its steps found.
 
-    ``features`` are those of the training items by the shipped source, not tuned.
+    ``features`` are those of the training items by the shipped source, not tuned; ``spoken`` are
+    the languages of texts.
     """
     baselines = {name: judged.scores[name] for name in ("majority", "scratch")}
     answering = answering or Answering()
     extra: dict[str, Any] = {"judged_by": judged.by, "seed": seed, "shots": shots}
     if train.classes and train.labels is not None:
         extra["class_counts"] = {name: int((train.labels == name).sum()) for name in train.classes}
+    if spoken:
+        extra["languages"] = spoken.kept()
     contents = bundle.BundleContents(
         modality=train.modality,
         kind=train.kind,

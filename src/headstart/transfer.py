@@ -162,6 +162,9 @@ def fit(
     )
     log.add(*plan.decisions)
     plan = plan.with_known(tuple(beside or ()))
+    spoken = select.languages_of(train)
+    plan = select.for_languages(plan, spoken, judged=select.languages_of(judge))
+    log.add(*plan.decisions)
     plan = select.enough_labels(plan, train, named=strategy is not None)
     log.add(*plan.decisions)
     metric, chosen = evaluate.metric_of(metric, task.kind, task.labels)
@@ -264,6 +267,7 @@ def fit(
         about_labels=select.advice(train, board.measured.get(shipped.name)),
         answering=answering,
         features=view.inputs.get(shipped.source) if shipped.source else None,
+        spoken=spoken,
     )
     if task.unlabelled is None:
         return result

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from headstart.data.for_target import read_target as read_target
     from headstart.data.images import read_image as read_image
     from headstart.data.inputs import read_inputs as read_inputs
+    from headstart.data.languages import Languages as Languages
+    from headstart.data.languages import detect as detect
     from headstart.data.reading import read as read
     from headstart.data.splits import shots as shots
     from headstart.data.splits import split as split
@@ -41,12 +43,14 @@ _HOMES = {
     "EXAMPLES": "examples",
     "Example": "examples",
     "Finding": "findings",
+    "Languages": "languages",
     "Target": "for_target",
     "audio_facts": "audio",
     "audio_windows": "audio",
     "check": "check",
     "column_types": "columns",
     "content_hash": "content",
+    "detect": "languages",
     "duplicate_groups": "duplicates",
     "fetch_example": "examples",
     "read": "reading",
@@ -67,12 +71,14 @@ __all__ = [
     "ClassList",
     "Example",
     "Finding",
+    "Languages",
     "Target",
     "audio_facts",
     "audio_windows",
     "check",
     "column_types",
     "content_hash",
+    "detect",
     "duplicate_groups",
     "fetch_example",
     "read",

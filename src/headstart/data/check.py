@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,11 @@ _LEAK = re.compile(r"repeats the test item (.*)", re.DOTALL)
 
 
 def check(
-    task: Task, *, probabilities: FloatArray | None = None, reporter: Reporter = SILENT
+    task: Task,
+    *,
+    probabilities: FloatArray | None = None,
+    also: Sequence[Finding] = (),
+    reporter: Reporter = SILENT,
 ) -> CheckReport:
     """Look for problems in a task's data.
 
@@ -44,6 +49,8 @@ def check(
     probabilities : ndarray of shape (n, k), optional
         Out-of-fold class probabilities, columns as in ``task.classes``; suspect labels are looked
         for only if they are given.
+    also : sequence of Finding
+        What others found.
 
     Returns
     -------
@@ -77,7 +84,7 @@ def check(
             findings += _suspects(task, probabilities)
     elif task.labels is not None:
         findings += _values(task)
-    findings += check_items(task, reporter=reporter)
+    findings += [*check_items(task, reporter=reporter), *also]
     findings = list(worst_first(findings))
     counts = {
         "items": task.n,

@@ -20,6 +20,7 @@ from headstart.select.guard import Guarded, guard, rescue, veto
 from headstart.select.heat import race
 from headstart.select.journal import Journal
 from headstart.select.label_next import Advice, advice, label_next
+from headstart.select.languages import WARNING, Encoder, across, for_languages, languages_of
 from headstart.select.learning import Judges, Learned, known_by, learning_curve
 from headstart.select.plan import BASELINES, MAJORITY, SCRATCH, Plan, plan
 from headstart.select.race import (
@@ -52,6 +53,7 @@ __all__ = [
     "BASELINES",
     "MAJORITY",
     "SCRATCH",
+    "WARNING",
     "Abstention",
     "Advice",
     "Answering",
@@ -64,6 +66,7 @@ __all__ = [
     "Corrected",
     "DomainChoice",
     "DomainPlan",
+    "Encoder",
     "Entry",
     "Field",
     "Guarded",
@@ -81,6 +84,7 @@ __all__ = [
     "Rules",
     "Start",
     "Tunable",
+    "across",
     "adapted",
     "advice",
     "advised",
@@ -94,6 +98,7 @@ __all__ = [
     "corrected",
     "enough_labels",
     "fit_one",
+    "for_languages",
     "gbc",
     "groups_of",
     "guard",
@@ -106,6 +111,7 @@ __all__ = [
     "known_by",
     "label_next",
     "labels_to_tell",
+    "languages_of",
     "learning_curve",
     "leep",
     "logme",

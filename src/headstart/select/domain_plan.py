@@ -53,6 +53,7 @@ def plan_domains(
     several: bool,
     alike: bool,
     modality: Modality = "table",
+    scale: bool = True,
     seed: int = 0,
 ) -> DomainPlan:
     """Return the adapters that take part.
@@ -69,6 +70,8 @@ def plan_domains(
         Whether both domains have the same features.
     modality : {"image", "text", "audio", "table"}
         Of the items: only some have a source that can be tuned.
+    scale : bool
+        Whether features are brought to the same spread before an adapter learns from them.
     seed : int
 
     Raises
@@ -114,6 +117,9 @@ def plan_domains(
             )
     every = named if alone else dict.fromkeys((SOURCE_ONLY, *named, *baselines))
     made = {name: adaptation.make(name, random_state=seed) for name in every}
+    for adapter in made.values():
+        if not scale and "scale" in adapter.get_params(deep=False):
+            adapter.set_params(scale=False)
     return DomainPlan(made, wanted, True, tuple(decisions))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headstart import bundle
 from headstart import data as data_room
 from headstart.bundle.judge import flattering
+from headstart.bundle.unread import unread
 from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import SILENT, Reporter, Skipped
 
@@ -68,6 +69,9 @@ def predict_inputs(
             where=", ".join(filter(None, inputs)) or None,
             hint="see the reasons above" if skipped else None,
         )
+    foreign = unread(loaded, items)
+    if foreign:
+        reporter.say(f"warning: {foreign}")
     return loaded.predict_frame(items, ids=ids), tuple(skipped)
 
 
@@ -149,6 +153,9 @@ def evaluate_model(
     else:
         _no_label_among_inputs(other, task.label_name)
         measured = loaded.compare(other, task, seed=seed)
+    foreign = unread(loaded, task.items)
+    if foreign:
+        measured["warnings"].append(foreign)
     for warning in measured["warnings"]:
         reporter.say(f"warning: {warning}")
     return measured

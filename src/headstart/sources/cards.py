@@ -69,6 +69,8 @@ class SourceCard:
     prior_source : str
         The published number the prior is made of.
     paper : str
+    languages : list of str
+        ISO 639 codes of what a source of texts learned from; empty where that is not known.
     provider : str
         Who brings it: "package", "local", "huggingface", "timm"; "directory": headstart wrote it.
     """
@@ -93,6 +95,11 @@ class SourceCard:
     prior_source: str = "none"
     paper: str = ""
     provider: str = "package"
+    languages: list[str] = field(default_factory=list)
+
+    def reads(self, language: str) -> bool:
+        """Say whether it learned from texts in a language; True where that is not known."""
+        return not self.languages or language in self.languages
 
     def __hash__(self) -> int:
         return hash((self.name, self.weights_sha256))
@@ -155,6 +162,10 @@ def _is_dict(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -162,6 +173,7 @@ def _is_text(value: Any) -> bool:
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "dim": (f"a whole number from 1 to {MOST_DIM}", _is_dim),
     "size_mb": ("a number", _is_number),
+    "languages": ("a list of texts", _is_texts),
     **dict.fromkeys(("input", "config", "origin"), ("an object", _is_dict)),
     **dict.fromkeys(("name", "modality", "family", "provider"), ("a text", _is_text)),
     **dict.fromkeys(("weights_sha256", "tokenizer_sha256"), ("a text", _is_text)),
