@@ -260,7 +260,7 @@ def _beside(lines: Rows) -> list[str]:
     text += ["", "## e5-small against the engine of its package", ""]
     for row in lines:
         if row["part"] == "engine":
-            said = f"cosine over {row.get('n')} texts: mean {row.get('mean'):.5f}, worst "
+            said = f"cosine over {row.get('n', 0):.0f} texts: mean {row.get('mean'):.5f}, worst "
             text.append(row.get("failed") or f"{said}{row.get('worst'):.5f}")
     return text
 
