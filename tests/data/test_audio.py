@@ -256,3 +256,12 @@ def test_what_is_heard_and_what_is_held_have_hashes_of_their_own(tmp_path):
     assert content_hash((wave[::-1], 16000)) != content_hash((wave, 16000))
     file = tmp_path / "a.wav"
     assert content_hash(file) == content_hash(file.read_bytes())
+
+
+def test_odd_rates_cost_no_more_than_others():
+    seconds = np.arange(44_101) / 44_101
+    wave = np.sin(2 * np.pi * 440 * seconds).astype(np.float32)
+    found = read_audio((wave, 44_101), rate=16_000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(len(found)) / 16_000)
+    assert abs(len(found) - 16_000) <= 1
+    assert np.abs(found - expected)[100:-100].max() < 2e-2

@@ -603,7 +603,7 @@ def test_what_was_measured_better_but_is_known_to_be_worse_is_told_so(
     from headstart.core.types import Task
     from headstart.select import prior
 
-    monkeypatch.setitem(prior.HEADS, "contrastive", 0.0)
+    monkeypatch.setitem(prior.ON_TEXTS, "contrastive", 0.0)
     lesser, few = Entry("contrastive", "one"), np.arange(40)
     parts = [(np.setdiff1d(few, test), test) for test in np.split(few, 5)]
     ours, its = right(1.0), right(1.0)

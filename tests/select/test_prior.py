@@ -75,6 +75,10 @@ def test_a_source_nobody_has_measured_is_expected_to_be_as_good_as_the_mean() ->
     found = priors_of([near, own, POOR], {"good": 0.6, "poor": 0.5, "mine": None})
     assert found == pytest.approx({near: 0.6, own: 0.55, POOR: 0.5 + HEADS["probe"]})
     assert priors_of([own], {}) == {own: 0.0}
+    close, probe = Entry("contrastive", "good"), Entry("probe", "good")
+    for modality, lead in (("text", 0.02), ("image", 0.0)):  # measured on texts alone
+        found = priors_of([close, probe], {"good": 0.6}, modality)
+        assert found[close] - found[probe] == pytest.approx(lead)
 
 
 def board_of(outcomes: tuple[Outcome, ...], n: int, folds: Folds) -> Board:

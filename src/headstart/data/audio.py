@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import gcd
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ SILENT = 1e-4
 """A recording whose loudest sample is below this (-80 dB) is silent."""
 
 _RUN, _SHARE, _NEAR = 4, 0.005, 0.9
+_STEPS = 20_000  # most samples of the recording between two points that both rates share
 _ZEROS = 10  # half the length of scipy's filter, in samples of the slower rate
 
 
@@ -295,8 +296,11 @@ def _at_a_time(sound: Sound, rate: int) -> int:
 
 
 def _ratio(sound: Sound, rate: int) -> tuple[int, int]:
-    common = gcd(rate, sound.rate)
-    return rate // common, sound.rate // common
+    """Return up and down; of odd rates, whose filter would be huge, to a few parts in a million."""
+    ratio = Fraction(rate, sound.rate)
+    if ratio.denominator > _STEPS:
+        ratio = ratio.limit_denominator(1000)
+    return ratio.numerator, ratio.denominator
 
 
 def _length(sound: Sound, rate: int) -> int:

@@ -89,7 +89,7 @@ class Board:
         assert train.labels is not None
         self.outcomes = outcomes
         self.labels: AnyArray = train.labels
-        self.groups = groups_of(train)
+        self.groups, self.modality = groups_of(train), train.modality
         self.metric, self.seed = metric, seed
         self.judge = Judge(train.labels, self.groups, metric, seed)
         self.runners = runners_of(outcomes, folds) if len(self.rows) else {}
@@ -207,7 +207,9 @@ class Board:
                 {entry.name: found for entry, found in full.items()},
                 self.labels[self.rows],
                 self.metric,
-                priors={e.name: prior for e, prior in priors_of(full, known).items()},
+                priors={
+                    e.name: prior for e, prior in priors_of(full, known, self.modality).items()
+                },
                 groups=groups,
                 seed=self.seed,
             )
@@ -226,7 +228,7 @@ class Board:
                 f"{lead.estimate:+.3f} [{lead.low:.3f}, {lead.high:.3f}] {self.metric} against "
                 f"{best.name} on {lead.n:,} items that neither learnt from"
             )
-            expected = priors_of((entry, best), known)
+            expected = priors_of((entry, best), known, self.modality)
             if self.judge.better(one, runners[best], priors=(expected[entry], expected[best])):
                 why = "it is better" if lead.estimate > 0 else "known of other data to be better"
                 decisions.append(Decision(entry.name, f"{why}: {numbers}", FORCE))

@@ -11,21 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from headstart.core.types import FloatArray
+from headstart.core.types import FloatArray, Modality
 from headstart.select.race import Entry
 from headstart.sources import SourceCard
 
 PRIOR_ITEMS = 80
 """How many measured items what is known counts for; ``select.rank`` says why so many."""
-HEADS = {
-    **{"probe": 0.02, "prototypes": 0.02},
-    **{"contrastive": 0.04, "finetune": 0.02, "lp-ft": 0.02},
-}
+HEADS = dict.fromkeys(("probe", "prototypes", "contrastive", "finetune", "lp-ft"), 0.02)
 """Lead over nearest neighbours that a strategy has on few labels.
 
-From ``benchmarks/prior.py``; of contrastive tuning, where it takes part, from
-``benchmarks/contrastive.py``. Of other tuning nothing is known but where it takes part.
+From ``benchmarks/prior.py``. Of tuning nothing is known but where it takes part.
 """
+ON_TEXTS = HEADS | {"contrastive": 0.04}
+"""The same on texts, where contrastive tuning leads the probe (``benchmarks/contrastive.py``)."""
 
 
 def prior_of(card: SourceCard) -> float | None:
@@ -33,7 +31,9 @@ def prior_of(card: SourceCard) -> float | None:
     return None if card.prior_source.startswith("none") else card.prior
 
 
-def priors_of(entries: Iterable[Entry], known: Mapping[str, float | None]) -> dict[Entry, float]:
+def priors_of(
+    entries: Iterable[Entry], known: Mapping[str, float | None], modality: Modality = "image"
+) -> dict[Entry, float]:
     """Return what candidates are expected to score, up to a constant that is the same for all.
 
     Parameters
@@ -41,6 +41,7 @@ def priors_of(entries: Iterable[Entry], known: Mapping[str, float | None]) -> di
     entries : iterable of Entry
     known : mapping of source to float or None
         Published quality. A source without any is expected to be as good as the mean.
+    modality : {"image", "text", "audio", "table"}
 
     Examples
     --------
@@ -50,10 +51,10 @@ def priors_of(entries: Iterable[Entry], known: Mapping[str, float | None]) -> di
     """
     published = [value for value in known.values() if value is not None]
     mean = sum(published) / len(published) if published else 0.0
-    found = {}
+    heads, found = ON_TEXTS if modality == "text" else HEADS, {}
     for entry in entries:
         quality = known.get(entry.source) if entry.source else None
-        lead = HEADS.get(entry.strategy, 0.0)
+        lead = heads.get(entry.strategy, 0.0)
         found[entry] = (mean if quality is None else quality) + lead
     return found
 

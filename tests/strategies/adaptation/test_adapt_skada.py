@@ -212,3 +212,10 @@ def test_it_says_what_skada_itself_says(method, tmp_path):
     assert sklearn.get_config()["enable_metadata_routing"] is routing is False
     assert "skada" not in sys.modules or sys.executable == HERE
     assert (model.predict(T) == z).mean() > 0.7
+
+
+def test_what_does_not_end_is_ended(tmp_path):
+    X, y, T, _ = domains()
+    python = stand_in(tmp_path, "import threading; threading.Event().wait()")
+    with pytest.raises(DataError, match="did not end in time"):
+        SkadaAdapter(seconds=0.5, python=python).fit(X, y, T)

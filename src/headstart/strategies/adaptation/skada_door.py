@@ -57,6 +57,8 @@ class SkadaAdapter(Adapter):
         Of DASVM: rows of a class that each step exchanges.
     most : int, >= 20
         Rows of a domain that are learnt from: memory grows with their square.
+    seconds : float, > 0
+        What it may take; some methods do not converge on some data.
     python : path, optional
         An interpreter that has skada; by default ``HEADSTART_SKADA_PYTHON``, else this one.
     scale : bool
@@ -79,7 +81,7 @@ class SkadaAdapter(Adapter):
     OptionError
         A parameter is out of range.
     DataError
-        More than two classes for DASVM, or skada itself failed.
+        More than two classes for DASVM, or skada itself failed or took too long.
 
     References
     ----------
@@ -103,6 +105,7 @@ class SkadaAdapter(Adapter):
         gamma: float | None = None,
         k: int = 3,
         most: int = 1000,
+        seconds: float = 600.0,
         python: str | Path | None = None,
         scale: bool = True,
         random_state: int | None = 0,
@@ -114,6 +117,7 @@ class SkadaAdapter(Adapter):
         self.gamma = gamma
         self.k = k
         self.most = most
+        self.seconds = seconds
         self.python = python
         self.scale = scale
         self.random_state = random_state
@@ -151,6 +155,7 @@ class SkadaAdapter(Adapter):
             ("gamma", self.gamma is None or self.gamma > 0, "above 0"),
             ("k", self.k >= 1, "1 or more"),
             ("most", self.most >= 20, "20 or more"),
+            ("seconds", self.seconds > 0, "above 0"),
         ):
             if not good:
                 value = getattr(self, where)
@@ -175,7 +180,16 @@ class SkadaAdapter(Adapter):
             (folder / "given.json").write_text(json.dumps(asked))
             command = [str(python or sys.executable), "-I", str(CHILD), name]
             try:
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                done = subprocess.run(
+                    command, capture_output=True, text=True, check=False, timeout=self.seconds
+                )
+            except subprocess.TimeoutExpired as error:
+                raise DataError(
+                    "skada did not end in time",
+                    where=self.method,
+                    got=f"{self.seconds:g} s",
+                    hint="seconds= gives more, most= takes fewer rows",
+                ) from error
             except OSError as error:
                 raise OptionError(
                     "this interpreter cannot be started", where=f"python, {PYTHON}", got=python
