@@ -43,10 +43,10 @@ demo: $(VENV)/.sources  ## Set everything up, then run the main job on real revi
 	@echo '== fetching the example reviews'
 	$(BIN)/headstart examples reviews -o $(DEMO)/reviews
 	@echo '== from here on without any network'
-	$(OFFLINE) $(BIN)/headstart fit $(DEMO)/reviews/reviews.csv --shots 16 -o $(DEMO)/model
+	$(OFFLINE) $(BIN)/headstart fit $(DEMO)/reviews/reviews.csv --shots 16 --budget 5m -o $(DEMO)/model
 	$(OFFLINE) $(BIN)/headstart predict $(DEMO)/model \
 	  "A warm, funny and beautifully acted film." \
-	  "Two dull hours that I will never get back."
+	  "Clumsy, boring and far too long."
 
 test: tests  ## Set everything up and run the tests.
 
