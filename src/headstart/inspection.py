@@ -65,16 +65,19 @@ def check(
     probabilities = None
     if suspects and task.kind == "classification":
         probabilities = _out_of_fold(task, spoken, seed, reporter)
-    also = _languages(task, spoken)
+    also = _languages(task, spoken, reporter)
     return data_room.check(task, probabilities=probabilities, also=also, reporter=reporter)
 
 
-def _languages(task: Task, spoken: Languages) -> list[Finding]:
-    """Return what there is to say of the languages of texts."""
+def _languages(task: Task, spoken: Languages, reporter: Reporter) -> list[Finding]:
+    """Say the languages of texts; return what there is to look at: several, or one not learnt."""
     plan = select.plan(task.modality, task.kind)
     said = select.for_languages(plan, spoken, judged=select.languages_of(task.test)).decisions
     warned = [one for one in said if one.what.startswith(select.WARNING)]
-    codes = spoken.main
+    for decision in said:
+        if decision not in warned:
+            reporter.say(str(decision))
+    codes = spoken.main if warned or len(spoken.main) > 1 else ()
     return [
         *found(
             "languages",

@@ -187,8 +187,8 @@ def test_options_that_cannot_be_used(text_backbone, option, match):
 def test_a_source_of_another_modality_is_refused(text_backbone):
     import dataclasses
 
-    text_backbone.card = dataclasses.replace(text_backbone.card, modality="audio")
-    with pytest.raises(OptionError, match="audio"):
+    text_backbone.card = dataclasses.replace(text_backbone.card, modality="table")
+    with pytest.raises(OptionError, match="table"):
         features(["w1"], text_backbone)
 
 

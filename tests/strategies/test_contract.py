@@ -365,7 +365,7 @@ def test_names_and_errors() -> None:
     with pytest.raises(OptionError, match="scratch"):
         strategies.make("probe", kind="classification", modality="table")
     with pytest.raises(OptionError, match="does not do classification of audio"):
-        strategies.make("scratch", kind="classification", modality="audio")
+        strategies.make("finetune", kind="classification", modality="audio")
     with pytest.raises(AttributeError, match="NoSuchProbe"):
         _ = strategies.NoSuchProbe
     assert "LinearProbe" in dir(strategies)

@@ -131,7 +131,7 @@ def sources_table(
     yield table
     yield ""
     named = ", ".join(f"{name} for {modality}" for modality, name in defaults.items())
-    yield Text(f"default: {named}; `headstart fit --source NAME` takes another")
+    yield Text(f"default: {named}; --source NAME takes another")
 
 
 def examples_table(examples: Mapping[str, Example]) -> Iterator[RenderableType]:

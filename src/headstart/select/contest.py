@@ -269,13 +269,15 @@ class Contest:
                 self._no_time(entry, needed)
                 continue
             override = "" if self.rules.named else "--strategy probe leaves it out"
-            self.decide(
-                f"{entry.strategy} tunes {entry.source}", f"about {spoken(needed)} in all", override
-            )
+            self.decide(f"{entry.strategy} tunes {entry.source}", self._suits(), override)
+            self.reporter.say(f"{entry.name} takes about {spoken(needed)} in all")
             if len(valid):
                 self._tune_once(entry, valid, compared)
             elif folds:
                 self._tune_folds(entry, folds)
+
+    def _suits(self) -> str:
+        return "it was named" if self.rules.named else "it suits so many labels"
 
     def _no_time(self, entry: Entry, needed: float = 0.0) -> None:
         """Leave a candidate out that tunes its source, for want of time."""
