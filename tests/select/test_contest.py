@@ -622,3 +622,21 @@ def test_what_was_measured_better_but_is_known_to_be_worse_is_told_so(
     assert pick.best == PROBE
     said = " ".join(map(str, pick.decisions))
     assert "not one + contrastive: known of other data to be worse: +0.0" in said
+
+
+def test_what_is_fitted_again_says_its_lines_once(fake: Fake) -> None:
+    def speaks(entry: Entry, field: Field) -> None:
+        if entry == TUNED:
+            fits = fake.fits[entry]
+            field.tuning["reporter"].say(f"tuning takes {200 + fits} MB of 1,000.5")
+            field.tuning["reporter"].say("early stopping" if fits < 3 else "no stopping")
+
+    fake.during = speaks
+    made, told, _ = contest_of()
+    made.run((*BASELINES, PROBE))
+    made.tune(plan_of(PROBE, TUNED))
+    made.final(TUNED)
+    assert fake.fits[TUNED] == 6
+    assert told.said.count("tuning takes 201 MB of 1,000.5") == 1
+    assert not any(line.startswith("tuning takes 202") for line in told.said)
+    assert told.said.count("early stopping") == told.said.count("no stopping") == 1

@@ -116,6 +116,7 @@ class Contest:
         self.fitted: dict[Entry, Any] = {}
         self.decisions: list[Decision] = []
         self._scratch_fit = 0.0
+        self._said: set[str] = set()  # by what is fitted more than once
 
     def run(self, entries: Sequence[Entry]) -> None:
         """Let candidates on frozen features, and the baselines, predict fold by fold."""
@@ -207,7 +208,7 @@ class Contest:
     def final(self, entry: Entry) -> Any:
         """Return the estimator of a candidate, fitted on all items that it may learn from."""
         if entry not in self.fitted:
-            field = self.field.told(Once(self.reporter))
+            field = self.field.told(Once(self.reporter, self._said))
             self.fitted[entry] = self._blended(entry) if entry.member else fit_one(entry, field)
         return self.fitted[entry]
 
@@ -361,7 +362,7 @@ class Contest:
 
     def _tune_once(self, entry: Entry, valid: IntArray, compared: IntArray) -> None:
         """Tune on all items but those that compare it with the others."""
-        field, started = self.field.told(Once(self.until_late())), time.perf_counter()
+        field, started = self.field.told(Once(self.until_late(), self._said)), time.perf_counter()
         kept = np.setdiff1d(compared, valid)
         learnt = np.setdiff1d(np.arange(len(field.labels)), kept)
         try:
@@ -378,7 +379,7 @@ class Contest:
     def _tune_folds(self, entry: Entry, folds: Folds) -> None:
         """Tune once for each fold, as long as it may still win."""
         field, run = self.field, Heat(entry)
-        self.field = field.told(Once(self.until_late()))
+        self.field = field.told(Once(self.until_late(), self._said))
         try:
             for number, fold in enumerate(folds):
                 self._hold_out(run, *fold)

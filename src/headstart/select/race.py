@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,18 +77,23 @@ class Outcome:
 class Once:
     """Passes on what is said, each line once: what every fold says again is heard once.
 
+    Lines that differ in their numbers alone count as the same.
+
     Parameters
     ----------
     reporter : Reporter
+    said : set of str, optional
+        What has been said already; it grows.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter, self._said = reporter, set[str]()
+    def __init__(self, reporter: Reporter, said: set[str] | None = None) -> None:
+        self._reporter, self._said = reporter, set() if said is None else said
 
     def say(self, text: str) -> None:
         """Pass a line on, the first time."""
-        if text not in self._said:
-            self._said.add(text)
+        words = re.sub(r"\d[\d.,]*", "#", text)
+        if words not in self._said:
+            self._said.add(words)
             self._reporter.say(text)
 
     def progress(
