@@ -200,12 +200,16 @@ def test_where_none_judges_a_source_is_tuned_for_each_fold(fake: Fake) -> None:
     assert "one + lp-ft takes about 60 s in all" in told.said
 
 
-@pytest.mark.parametrize(("judged", "folds"), [(True, 2), (False, 5)])
-def test_contrastive_tuning_spares_no_few_labels(fake: Fake, judged: bool, folds: int) -> None:
+@pytest.mark.parametrize(
+    ("judged", "folds", "budget"), [(True, 2, 40.0), (True, 1, 25.0), (False, 5, 70.0)]
+)
+def test_contrastive_tuning_spares_no_few_labels(
+    fake: Fake, judged: bool, folds: int, budget: float
+) -> None:
     close, few = Entry("contrastive", "one"), np.arange(60)
     parts = [(np.setdiff1d(few, test), test) for test in np.split(few, 5)]
     fake.table[close] = right(0.97, 5)
-    made, _, _ = contest_of(judged=judged, folds=parts)
+    made, _, _ = contest_of(judged=judged, folds=parts, budget=budget)
     made.field = made.field.taken(few, made.field.inputs)
     made.run((*BASELINES, PROBE))
     made.tune(plan_of(PROBE, close))

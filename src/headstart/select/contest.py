@@ -258,14 +258,14 @@ class Contest:
     def tune(self, plan: Plan) -> None:
         """Let the strategies that tune a source take part, on the source that is best so far."""
         entries = self._tunable(plan)
-        folds = self._few_folds() if self.rules.judged else self.folds
         for entry in entries:
             valid, compared = self._parts(entry.strategy)
-            fits = 1 if len(valid) else len(folds) + 1
             if self.left < TO_TIME and not self.rules.named:
                 self._no_time(entry)
                 continue
-            needed = fits * seconds_to_fit(entry, self.field)
+            each = seconds_to_fit(entry, self.field)
+            folds = self._few_folds(each) if self.rules.judged else self.folds
+            needed = each * (1 if len(valid) else len(folds) + 1)
             if needed > self.left and not self.rules.named:
                 self._no_time(entry, needed)
                 continue
@@ -291,10 +291,14 @@ class Contest:
             f"--budget {minutes}m, or --strategy {entry.strategy}",
         )
 
-    def _few_folds(self) -> Folds:
-        """Return the folds that are enough for what tunes a source, where a part judges."""
-        few = gate.fewer_folds(len(self.field.labels), len(self.folds))
-        return self.folds[: min(gate.TUNED_FOLDS, few)]
+    def _few_folds(self, each: float) -> Folds:
+        """Return the folds that are enough for what tunes a source, where a part judges.
+
+        One where there is no time for more, if a fit takes ``each`` seconds.
+        """
+        few = min(gate.TUNED_FOLDS, gate.fewer_folds(len(self.field.labels), len(self.folds)))
+        short = not self.rules.named and (few + 1) * each > self.left
+        return self.folds[: 1 if short else few]
 
     def _parts(self, strategy: str) -> tuple[IntArray, IntArray]:
         """Return the items that validate what is tuned once, and those that compare it.
