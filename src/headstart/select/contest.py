@@ -356,9 +356,11 @@ class Contest:
                 why = f"{leader.source} is the better source with frozen features"
                 self.leave_out([entry], entry.name, why, f"--source {entry.source}")
         own = [entry for entry in entries if entry.source == best_source]
-        best = self.judge.value(self.measured(leader))
+        rivals = [leader, *([SCRATCH] if SCRATCH in self.outcomes else [])]
+        values = {entry.name: self.judge.value(self.measured(entry)) for entry in rivals}
+        ahead, best = max(values.items(), key=lambda pair: pair[1])
         if own and METRICS[self.rules.metric].bounded and best > 1 - ROOM:
-            why = f"{leader.name} has {self.rules.metric} {best:.3f} out of fold: little to win"
+            why = f"{ahead} has {self.rules.metric} {best:.3f} out of fold: little to win"
             names = ", ".join(entry.strategy for entry in own)
             self.leave_out(own, names, why, f"--strategy {own[0].strategy}")
             return []
