@@ -12,7 +12,7 @@ from headstart.core.errors import DataError
 from headstart.core.types import SILENT, FloatArray, Modality, Reporter, Task
 from headstart.data.findings import Finding, found
 from headstart.data.languages import Languages, name_of
-from headstart.select import SCRATCH
+from headstart.select import SCRATCH, Plan
 from headstart.view import View
 
 
@@ -62,19 +62,19 @@ def check(
         reporter=reporter,
     )
     spoken = select.languages_of(task)
+    plan = select.plan(task.modality, task.kind)
+    plan = select.for_languages(plan, spoken, judged=select.languages_of(task.test))
     probabilities = None
     if suspects and task.kind == "classification":
-        probabilities = _out_of_fold(task, spoken, seed, reporter)
-    also = _languages(task, spoken, reporter)
+        probabilities = _out_of_fold(task, plan, seed, reporter)
+    also = _languages(plan, spoken, reporter)
     return data_room.check(task, probabilities=probabilities, also=also, reporter=reporter)
 
 
-def _languages(task: Task, spoken: Languages, reporter: Reporter) -> list[Finding]:
+def _languages(plan: Plan, spoken: Languages, reporter: Reporter) -> list[Finding]:
     """Say the languages of texts; return what there is to look at: several, or one not learnt."""
-    plan = select.plan(task.modality, task.kind)
-    said = select.for_languages(plan, spoken, judged=select.languages_of(task.test)).decisions
-    warned = [one for one in said if one.what.startswith(select.WARNING)]
-    for decision in said:
+    warned = [one for one in plan.decisions if one.what.startswith(select.WARNING)]
+    for decision in plan.decisions:
         if decision not in warned:
             reporter.say(str(decision))
     codes = spoken.main if warned or len(spoken.main) > 1 else ()
@@ -100,9 +100,8 @@ def _languages(task: Task, spoken: Languages, reporter: Reporter) -> list[Findin
     ]
 
 
-def _out_of_fold(task: Task, spoken: Languages, seed: int, reporter: Reporter) -> FloatArray | None:
+def _out_of_fold(task: Task, plan: Plan, seed: int, reporter: Reporter) -> FloatArray | None:
     """Return out-of-fold class probabilities, or None where nothing can be cross-validated."""
-    plan = select.for_languages(select.plan(task.modality, task.kind), spoken)
     entry = plan.default if plan.transfers else SCRATCH
     try:
         folds = data_room.split(task, seed=seed)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,11 +14,11 @@ from headstart import parallel
 from headstart.core.errors import DataError
 from headstart.core.types import FloatArray, IntArray, Reporter
 from headstart.data.audio import audio_windows
-from headstart.data.content import content_hash
 from headstart.data.sound_file import opened
 from headstart.encode import device as devices
 from headstart.encode.lanes import one_thread, side_by_side
 from headstart.encode.mel import front_end
+from headstart.encode.placed import file_of, hashes_of, located
 
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone
@@ -103,10 +101,7 @@ class AudioEncoder:
 
     def hashes(self, items: Sequence[Any], first: int, *, cached: bool) -> list[bytes]:
         """Return a hash of each sound's content; of its position if nothing is cached."""
-        if not cached:
-            return [position.to_bytes(8) for position in range(first, first + len(items))]
-        located = zip(items, range(first, first + len(items)), strict=True)
-        return list(parallel.map(lambda pair: _hash(*pair), located))
+        return hashes_of(items, first, cached=cached)
 
     def encode(
         self, items: Sequence[Any], positions: Sequence[int]
@@ -148,7 +143,7 @@ class AudioEncoder:
         windows = 0
         try:
             made = audio_windows(
-                _path(item), rate=self._rate, seconds=self._seconds, most=MOST_WINDOWS
+                file_of(item), rate=self._rate, seconds=self._seconds, most=MOST_WINDOWS
             )
             for samples in made:
                 windows += 1
@@ -156,7 +151,7 @@ class AudioEncoder:
                 pairs = zip(found.frames, found.mask, strict=True)
                 rows += [_Row(index, frames, mask) for frames, mask in pairs]
         except DataError as error:
-            raise _located(error, item, position) from error
+            raise located(error, item, position) from error
         thinned = windows == MOST_WINDOWS and _longer(item, MOST_WINDOWS * self._seconds)
         return _Heard(rows, windows > 1, thinned)
 
@@ -239,23 +234,5 @@ def _sample(rate: int) -> FloatArray:
 
 
 def _longer(item: Any, seconds: float) -> bool:
-    with opened(_path(item)) as sound:
+    with opened(file_of(item)) as sound:
         return sound.seconds > seconds
-
-
-def _path(item: Any) -> Any:
-    return Path(item) if isinstance(item, str) else item
-
-
-def _hash(item: Any, position: int) -> bytes:
-    try:
-        return content_hash(_path(item))
-    except DataError as error:
-        raise _located(error, item, position) from error
-
-
-def _located(error: DataError, item: Any, position: int) -> DataError:
-    where = f"items[{position}]"
-    if isinstance(item, (str, os.PathLike)):
-        where = f"{where} ({os.fspath(item)})"
-    return DataError(error.what, where=where, got=error.got, allowed=error.allowed, hint=error.hint)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +12,11 @@ from torch import Tensor
 from headstart import parallel
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, FloatArray, IntArray, Reporter
-from headstart.data.content import content_hash
 from headstart.data.images import read_image
 from headstart.encode import device as devices
 from headstart.encode.fast_efficientnet import PackedEfficientNet
 from headstart.encode.lanes import one_thread, side_by_side
+from headstart.encode.placed import hashes_of, located
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,10 +71,7 @@ class ImageEncoder:
 
     def hashes(self, items: Sequence[Any], first: int, *, cached: bool) -> list[bytes]:
         """Return a hash of each image's content; of its position if nothing is cached."""
-        if not cached:
-            return [position.to_bytes(8) for position in range(first, first + len(items))]
-        located = zip(items, range(first, first + len(items)), strict=True)
-        return list(parallel.map(lambda pair: content_hash_at(*pair), located))
+        return hashes_of(items, first, cached=cached)
 
     def encode(
         self, items: Sequence[Any], positions: Sequence[int]
@@ -212,19 +207,4 @@ def read_at(item: Any, position: int, *, max_side: int) -> Image:
     try:
         return read_image(item, max_side=max_side)
     except DataError as error:
-        raise _located(error, item, position) from error
-
-
-def content_hash_at(item: Any, position: int) -> bytes:
-    """Hash an image's content; an error names its position among the items, and its file."""
-    try:
-        return content_hash(Path(item) if isinstance(item, str) else item)
-    except DataError as error:
-        raise _located(error, item, position) from error
-
-
-def _located(error: DataError, item: Any, position: int) -> DataError:
-    where = f"items[{position}]"
-    if isinstance(item, (str, os.PathLike)):
-        where = f"{where} ({os.fspath(item)})"
-    return DataError(error.what, where=where, got=error.got, allowed=error.allowed, hint=error.hint)
+        raise located(error, item, position) from error
