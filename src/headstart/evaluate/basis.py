@@ -87,20 +87,39 @@ def basis(
     DataError
         If there is no item, or ``groups`` has another length.
     """
-    drawn = units(len(truth), groups)
-    dependence = OUT_OF_FOLD if out_of_fold else 1.0
-    count = drawn.count
-    factor = math.sqrt(count / (count - 1)) if count > 1 else math.nan
+    plain = basis_of(len(truth), groups, out_of_fold=out_of_fold)
     if not METRICS[metric].bounded or metric == "accuracy":
-        ceiling = float(len(truth)) if drawn.grouped else math.inf
-        return Basis(drawn, drawn.effective, ceiling, factor, dependence)
+        return plain
+    drawn, count, factor = plain.drawn, plain.drawn.count, plain.factor
     _, codes = np.unique(np.asarray(truth).astype(str), return_inverse=True)
     sizes = np.bincount(codes)
     ceiling = len(sizes) ** 2 / float((1 / sizes).sum())
     places = len(np.unique(codes.astype(np.int64) * count + drawn.of_item))
     spare = max(places - len(sizes), places / 2)
     factor = max(factor, math.sqrt(places / spare))
-    return Basis(drawn, min(drawn.effective, ceiling), ceiling, factor, dependence)
+    return Basis(drawn, min(drawn.effective, ceiling), ceiling, factor, plain.dependence)
+
+
+def basis_of(n: int, groups: AnyArray | None, *, out_of_fold: bool = False) -> Basis:
+    """Find out what intervals rest on where no class is averaged over.
+
+    Parameters
+    ----------
+    n : int
+        Number of items.
+    groups : array of shape (n,) or None
+    out_of_fold : bool
+
+    Raises
+    ------
+    DataError
+        If there is no item, or ``groups`` has another length.
+    """
+    drawn = units(n, groups)
+    factor = math.sqrt(drawn.count / (drawn.count - 1)) if drawn.count > 1 else math.nan
+    ceiling = float(n) if drawn.grouped else math.inf
+    dependence = OUT_OF_FOLD if out_of_fold else 1.0
+    return Basis(drawn, drawn.effective, ceiling, factor, dependence)
 
 
 def discordant(

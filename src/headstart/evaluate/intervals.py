@@ -27,7 +27,7 @@ from headstart.core.errors import OptionError
 from headstart.core.types import AnyArray, Gain, Score, Verdict
 from headstart.evaluate.basis import Basis, basis, discordant
 from headstart.evaluate.compiled import compiled
-from headstart.evaluate.metrics import METRICS
+from headstart.evaluate.metrics import METRICS, known_metric
 from headstart.evaluate.predictions import Predictions
 from headstart.evaluate.resample import resamples
 
@@ -260,7 +260,7 @@ def score_interval(
     level : float
         Confidence.
     """
-    found = METRICS[metric]
+    found = known_metric(metric)
     if math.isnan(se) or rests.df <= 0:
         low = 0.0 if found.bounded or not found.greater_is_better else -math.inf
         return low, (1.0 if found.greater_is_better else math.inf)
@@ -312,7 +312,7 @@ def gain_interval(
     scale : float
         By ``margin_scale``.
     """
-    bounded = METRICS[metric].bounded
+    bounded = known_metric(metric).bounded
     if math.isnan(se) or rests.df <= 0:
         return (-1.0, 1.0) if bounded else (-math.inf, math.inf)
     # two more units, one won and one lost, each worth as much as those that were seen to differ
@@ -329,7 +329,7 @@ def gain_interval(
 
 def margin_scale(metric: str, reference: float) -> float:
     """Return the score that margins of metrics without bounds are a share of."""
-    if METRICS[metric].bounded or metric == "r2":
+    if known_metric(metric).bounded or metric == "r2":
         return 1.0
     return abs(reference)
 

@@ -105,8 +105,33 @@ METRICS: dict[str, Metric] = {
     )
 }
 
+SEQUENCE_METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("wer", (), False, "labels", "word error rate: wrong words a true word"),
+        Metric("cer", (), False, "labels", "character error rate: wrong characters a true one"),
+        Metric("exact_match", (), True, "labels", "share of answers that are exactly right", True),
+        Metric("answer_f1", (), True, "labels", "overlap of answers in words, averaged", True),
+        Metric("span_f1", (), True, "labels", "F1 of whole spans, of all types together", True),
+        Metric("token_accuracy", (), True, "labels", "share of words with the right tag", True),
+        Metric("chrf", (), True, "labels", "F score of character n-grams", True),
+        Metric(
+            "bleu", (), True, "labels", "precision of word n-grams, short output punished", True
+        ),
+        Metric("rouge_1", (), True, "labels", "F1 of words, averaged over texts", True),
+        Metric("rouge_2", (), True, "labels", "F1 of pairs of words, averaged over texts", True),
+        Metric("rouge_l", (), True, "labels", "F1 of the longest common part, averaged", True),
+    )
+}
+
+
 IMBALANCE_RATIO = 3
 IMBALANCE_ITEMS = 10
+
+
+def known_metric(name: str) -> Metric:
+    """Return the metric of a name that is known to be one, of any kind of task."""
+    return METRICS[name] if name in METRICS else SEQUENCE_METRICS[name]
 
 
 def find_metric(name: str, kind: Kind | None = None) -> Metric:

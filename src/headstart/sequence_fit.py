@@ -1,0 +1,1 @@
+"""The front door of tasks whose answer is a sequence."""

@@ -1,0 +1,1 @@
+"""What ``fit --task`` hands back."""
