@@ -175,7 +175,7 @@ def fit(
     tuning = {"checkpoint": checkpoint, "resume": resume, "reporter": select.Once(reporter)}
     view = View(train, judge, seed, tuning, reporter, beside)
     for name in plan.sources[:1]:
-        view.encode(name)
+        view.encode(name, plan.sources)
 
     # Race: candidates predict the same training items out of fold; who cannot win any more stops.
     folds = _folds(train, judge, seed, log)
@@ -189,7 +189,7 @@ def fit(
     )
     contest.run((*select.BASELINES, *(plan.frozen(plan.sources[0]) if plan.sources else ())))
     for name in select.scout(contest, plan, view.look, view.timed, n_judge=judge.n if judge else 0):
-        view.encode(name)
+        view.encode(name, plan.sources)
         contest.run(plan.frozen(name))
     contest.tune(plan)
     contest.blend(plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart import encode, select, sources
@@ -64,15 +64,28 @@ class View:
             given or {},
         )
 
-    def encode(self, name: str) -> None:
-        """Encode all items with a source, which may then take part."""
-        backbone = self._loaded(name)
+    def encode(self, name: str, among: Sequence[str] = ()) -> None:
+        """Encode all items with a source, which may then take part.
+
+        Parameters
+        ----------
+        name : str
+        among : sequence of str
+            Those of them that are views of the same source are encoded in the same run.
+        """
+        if name in self.inputs:
+            return
+        base = sources.base_of(name)
+        names = [name]
+        names += [one for one in among if one != name and sources.base_of(one) == base]
+        backbones = [self._loaded(one) for one in names]
         for items, kept in (
             (self.train.items, self.inputs),
             (self.judge.items if self.judge else None, self.judged),
         ):
             if items is not None:
-                kept[name] = encode.features(items, backbone, reporter=self.reporter).array
+                made = encode.features_together(items, backbones, reporter=self.reporter)
+                kept.update(zip(names, (one.array for one in made), strict=True))
 
     def look(self, name: str, places: IntArray, reporter: Reporter) -> FloatArray:
         """Return the features of some training items."""
@@ -88,9 +101,14 @@ class View:
         return str(self._loaded(name).weights_sha256)
 
     def _loaded(self, name: str) -> Any:
-        """Return a source, loaded once."""
+        """Return a source, loaded once; a view of one shares its weights."""
         if name not in self._backbones:
-            self._backbones[name] = sources.load(name, reporter=self.reporter)
+            base = sources.base_of(name)
+            if base != name:
+                whole, card = self._loaded(base), sources.card(name)
+                self._backbones[name] = sources.part_of(whole, card)
+            else:
+                self._backbones[name] = sources.load(name, reporter=self.reporter)
         return self._backbones[name]
 
     def judging(self, entry: Entry) -> Any:

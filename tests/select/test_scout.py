@@ -56,6 +56,7 @@ def scouted(
 ) -> tuple[list[str], Contest, Told]:
     told = Told()
     inputs: dict[Any, Any] = {None: np.zeros((N, 1)), "first": FEATURES["first"]}
+    inputs |= {name: FEATURES[name] for name in given.pop("ready", ())}
     field = Field(inputs, LABELS, ("a", "b", "c"), "classification", "text", 0)
     made = Contest(
         field,
@@ -161,3 +162,13 @@ def test_the_prior_orders_sources_that_few_items_cannot_tell_apart() -> None:
     names = ("first", "better", "same", "equal")
     known = {"first": 0.5, "better": 0.5, "same": 0.6, "equal": 0.5}
     assert scouted(names, Encoder(), known=known)[0][0] == "same"
+
+
+def test_what_was_encoded_with_the_first_is_looked_at_though_no_time_is_left() -> None:
+    encoder = Encoder(seconds=1.0)
+    sources = ("first", "noise", "better", "alike")
+    found, made, _ = scouted(sources, encoder, ready=("noise", "better"), budget=0.001)
+    assert found == ["better"]
+    assert set(encoder.seen) == {"alike"}  # to see how long it takes
+    assert "it is behind" in made.outcomes[Entry("probe", "noise")].dropped
+    assert "encoding all items" in made.outcomes[Entry("probe", "alike")].dropped

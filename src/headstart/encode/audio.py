@@ -84,7 +84,7 @@ class AudioEncoder:
         few: bool = False,
     ) -> None:
         spec = backbone.card.input
-        self.dim = backbone.card.dim
+        self.dim, self._parts = backbone.card.dim, backbone.parts
         self._name, self._reporter = backbone.card.name, reporter
         self._rate, self._seconds = int(spec["rate"]), float(spec["seconds"])
         self._normalise = bool(spec.get("normalise"))
@@ -171,8 +171,9 @@ class AudioEncoder:
                 total[rows[i].item - first] += row.astype(np.float64) * rows[i].weight
                 weight[rows[i].item - first] += rows[i].weight
         mean = total / weight
-        if self._normalise:
-            mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
+        for part in self._parts if self._normalise else ():
+            norm = np.linalg.norm(mean[:, part], axis=1, keepdims=True)
+            mean[:, part] /= np.maximum(norm, 1e-12)
         return mean.astype(np.float32)
 
     def _prepare_cpu(self, backbone: Backbone, precision: str) -> str:
@@ -184,7 +185,7 @@ class AudioEncoder:
             batch = collate(list(zip(sample.frames, sample.mask, strict=True)))
             plain = devices.Module(backbone, self._device, "float32", self._reporter)(batch)
             half = devices.Module(backbone, self._device, "bf16", self._reporter)(batch)
-            cosine = devices.worst_cosine(half, plain)
+            cosine = devices.worst_cosine(half, plain, backbone.parts)
             if cosine >= least:
                 return "bf16"
             devices.say_drift(self._reporter, self._name, dtype, cosine)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from headstart.core.errors import OptionError
 from headstart.core.types import Reporter
@@ -90,9 +91,13 @@ def gpu_precision(device: torch.device, precision: str) -> str:
     return "float16"
 
 
-def worst_cosine(first: Tensor, second: Tensor) -> float:
-    """Return the smallest cosine between rows of two (n, d) tensors; -1 if not all are finite."""
-    cosine = torch.nn.functional.cosine_similarity(first.double(), second.double(), dim=1)
+def worst_cosine(first: Tensor, second: Tensor, parts: Sequence[slice] = (slice(None),)) -> float:
+    """Return the smallest cosine between rows of two (n, d) tensors; -1 if not all are finite.
+
+    Of rows that hold several features side by side, in ``parts``, it is that of any of them.
+    """
+    pairs = [(first[:, part].double(), second[:, part].double()) for part in parts]
+    cosine = torch.stack([functional.cosine_similarity(*pair, dim=1) for pair in pairs])
     return float(cosine.min()) if bool(torch.isfinite(cosine).all()) else -1.0
 
 

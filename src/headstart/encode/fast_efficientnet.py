@@ -51,9 +51,7 @@ class PackedEfficientNet:
     def __call__(self, batch: Tensor) -> Tensor:
         """Return the features, (n, dim) float32, of normalised images (n, 3, side, side)."""
         state = batch.to(self._dtype, memory_format=torch.channels_last)
-        for unit in self._units:
-            state = unit(state)
-        return self._backbone.pool(state.float())
+        return self._backbone.through(state, self._units, read=Tensor.float)
 
 
 class _Conv:

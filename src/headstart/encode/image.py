@@ -127,7 +127,7 @@ class ImageEncoder:
         """Return the cosine between two forward passes over a picture."""
         sample = self._prepare.normalise(_sample(self._prepare.side))
         with torch.inference_mode():
-            return devices.worst_cosine(candidate(sample), backbone(sample))
+            return devices.worst_cosine(candidate(sample), backbone(sample), backbone.parts)
 
 
 class Prepare:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
@@ -104,30 +105,110 @@ def features(
     >>> found.array.shape  # doctest: +SKIP
     (2, 384)
     """
+    one = _together(items, [backbone], cache, reporter, device, precision, out)[0]
+    if out is not None:
+        one = np.load(out, mmap_mode="r" if len(items) else None)
+    return Features(one)
+
+
+def features_together(
+    items: Any,
+    backbones: Sequence[Backbone],
+    *,
+    cache: bool = True,
+    reporter: Reporter = SILENT,
+    device: str | None = None,
+    precision: Precision = "auto",
+) -> list[Features]:
+    """Return the frozen features of items from several backbones, views of one source in one run.
+
+    Views of an image or sound source that share its weights (``sources.load_together``) run once:
+    the blocks of the deepest, each view pooled where it ends. Others run one after the other.
+    Features and what is cached of them are those of `features`.
+
+    Parameters
+    ----------
+    items : sequence of length n
+    backbones : sequence of Backbone
+    cache, reporter, device, precision
+        As for `features`.
+
+    Returns
+    -------
+    list of Features
+        One for each backbone.
+
+    Raises
+    ------
+    DataError, OptionError
+        As for `features`.
+
+    Examples
+    --------
+    >>> from headstart import encode, sources
+    >>> views = sources.load_together(["whisper-base@layer1", "whisper-base"])  # doctest: +SKIP
+    >>> first, last = encode.features_together(["a.wav"], views)               # doctest: +SKIP
+    """
+    from headstart.encode.together import shared
+
+    found: dict[int, Features] = {}
+    for places in shared(backbones):
+        group = [backbones[place] for place in places]
+        arrays = _together(items, group, cache, reporter, device, precision)
+        found |= {place: Features(array) for place, array in zip(places, arrays, strict=True)}
+    return [found[place] for place in range(len(backbones))]
+
+
+def _together(
+    items: Any,
+    backbones: Sequence[Backbone],
+    cache: bool,
+    reporter: Reporter,
+    device: str | None,
+    precision: Precision,
+    out: Path | None = None,
+) -> list[AnyArray]:
+    """Encode items with backbones that can run together; ``out`` takes the features of one."""
+    from headstart.encode.together import Together, columns
+
     n = len(items)
     encoder = make_encoder(
-        backbone, device=device, precision=precision, reporter=reporter, few=n <= _FEW
+        backbones[0] if len(backbones) == 1 else Together(backbones),
+        device=device,
+        precision=precision,
+        reporter=reporter,
+        few=n <= _FEW,
     )
-    keep = cache and n > 0 and bool(backbone.weights_sha256) and limit_bytes() > 0
-    store = None
-    if keep:
-        store = open_store(
-            source=backbone.card.name,
-            key=_key(backbone, encoder.precision),
-            dim=encoder.dim,
-            reporter=reporter,
-        )
-    try:
-        with writing((n, encoder.dim), np.float32, out) as array:
-            _fill(array, items, encoder, store, reporter)
+    keep = cache and n > 0 and bool(backbones[0].weights_sha256) and limit_bytes() > 0
+    with contextlib.ExitStack() as stack:
+        if keep:
+            stack.callback(lambda: evict(limit_bytes()))
+        arrays = [
+            stack.enter_context(writing((n, one.card.dim), np.float32, out)) for one in backbones
+        ]
+        views = [
+            _View(array, part, _stored(one, encoder, reporter, stack) if keep else None)
+            for one, array, part in zip(
+                backbones, arrays, columns([one.card.dim for one in backbones]), strict=True
+            )
+        ]
+        _fill(views, items, encoder, reporter)
         encoder.finish()
-    finally:
-        if store is not None:
-            store.close()
-            evict(limit_bytes())
-    if out is not None:
-        array = np.load(out, mmap_mode="r" if n else None)
-    return Features(array)
+    return arrays
+
+
+def _stored(
+    backbone: Backbone, encoder: Encoder, reporter: Reporter, stack: contextlib.ExitStack
+) -> Store:
+    """Return the open cache of what a backbone makes of items."""
+    store = open_store(
+        source=backbone.card.name,
+        key=_key(backbone, encoder.precision),
+        dim=backbone.card.dim,
+        reporter=reporter,
+    )
+    stack.callback(store.close)
+    return store
 
 
 def make_encoder(
@@ -183,46 +264,52 @@ def _key(backbone: Backbone, precision: str) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _fill(
-    array: AnyArray, items: Any, encoder: Encoder, store: Store | None, reporter: Reporter
-) -> None:
+class _View(NamedTuple):
+    """What is filled: an array, its columns of what the encoder makes, and where rows are kept."""
+
+    array: AnyArray
+    columns: slice
+    store: Store | None
+
+
+def _fill(views: Sequence[_View], items: Any, encoder: Encoder, reporter: Reporter) -> None:
     n, done, stored = len(items), 0, 0
     for start in range(0, n, encoder.window):
         window = _slice(items, start, min(start + encoder.window, n))
-        for count, new in _encode_window(window, start, array, encoder, store):
+        for count, new in _encode_window(window, start, views, encoder):
             done += count
             stored += new
             reporter.progress(encoder.stage, done, n, encoder.unit)
-        if store is not None and stored >= _EVICT_ROWS:
+        if views[0].store is not None and stored >= _EVICT_ROWS:
             stored = 0
             evict(limit_bytes())
 
 
 def _encode_window(
-    window: list[Any], start: int, array: AnyArray, encoder: Encoder, store: Store | None
+    window: list[Any], start: int, views: Sequence[_View], encoder: Encoder
 ) -> Iterator[tuple[int, int]]:
-    """Fill the rows of one window; yield (items done, of them stored) as it goes on."""
+    """Fill the rows of one window; yield (items done, rows stored for them) as it goes on."""
     numbers: dict[bytes, int] = {}  # of the distinct items, in order of appearance
-    found = encoder.hashes(window, start, cached=store is not None)
+    found = encoder.hashes(window, start, cached=views[0].store is not None)
     inverse = np.array([numbers.setdefault(item, len(numbers)) for item in found])
     hashes = list(numbers)
     firsts = np.unique(inverse, return_index=True)[1]
     times = np.bincount(inverse)
-    rows = np.empty((len(hashes), encoder.dim), dtype=np.float32)
-    known = store.get(hashes) if store is not None else {}
-    for item, row in known.items():
-        rows[numbers[item]] = row
-    absent = np.array([i for i, item in enumerate(hashes) if item not in known], dtype=np.intp)
-    if known:
+    rows = [_Rows(view, hashes) for view in views]
+    known = np.logical_and.reduce([each.known for each in rows])  # to all views: not run again
+    absent = np.flatnonzero(~known)
+    if known.any():
         yield len(window) - int(times[absent].sum()), 0
     chosen = firsts[absent]
     made = encoder.encode([window[i] for i in chosen], [start + int(i) for i in chosen])
-    with _Pending(store) as pending:
+    with contextlib.ExitStack() as stack:
+        for each in rows:
+            stack.enter_context(each)
         for index, part in made:
-            rows[absent[index]] = part
-            pending.add([hashes[i] for i in absent[index]], part)
-            yield int(times[absent[index]].sum()), len(index)
-    array[start : start + len(window)] = rows[inverse]
+            new = sum(each.add(absent[index], part) for each in rows)
+            yield int(times[absent[index]].sum()), new
+    for view, each in zip(views, rows, strict=True):
+        view.array[start : start + len(window)] = each.rows[inverse]
 
 
 def _slice(items: Any, start: int, stop: int) -> list[Any]:
@@ -230,29 +317,38 @@ def _slice(items: Any, start: int, stop: int) -> list[Any]:
     return list(part)
 
 
-class _Pending:
-    """Rows on their way to the store, some at a time; also those made before an error."""
+class _Rows:
+    """The rows of distinct items: those that are kept already, and those that are made now.
 
-    def __init__(self, store: Store | None) -> None:
-        self._store = store
-        self._items: list[bytes] = []
-        self._rows: list[FloatArray] = []
+    New ones go to the store some at a time; also those made before an error.
+    """
 
-    def __enter__(self) -> _Pending:
+    def __init__(self, view: _View, hashes: list[bytes]) -> None:
+        self._store, self._columns, self._hashes = view.store, view.columns, hashes
+        self.rows = np.empty((len(hashes), view.array.shape[1]), dtype=np.float32)
+        kept = self._store.get(hashes) if self._store is not None else {}
+        self.known = np.array([item in kept for item in hashes], dtype=bool)
+        for place in np.flatnonzero(self.known):
+            self.rows[place] = kept[hashes[place]]
+        self._waiting: list[int] = []
+
+    def __enter__(self) -> _Rows:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.flush()
+        self._flush()
 
-    def add(self, items: list[bytes], rows: FloatArray) -> None:
-        if self._store is None:
-            return
-        self._items += items
-        self._rows.append(np.array(rows, dtype=np.float32))
-        if len(self._items) >= _STORE_ROWS:
-            self.flush()
+    def add(self, places: IntArray, made: FloatArray) -> int:
+        """Take what was made of the items at some places; return how many rows were new."""
+        new = ~self.known[places]
+        self.rows[places[new]] = made[new, self._columns]
+        if self._store is not None:
+            self._waiting += places[new].tolist()
+            if len(self._waiting) >= _STORE_ROWS:
+                self._flush()
+        return int(new.sum())
 
-    def flush(self) -> None:
-        if self._store is not None and self._items:
-            self._store.put(self._items, np.concatenate(self._rows))
-        self._items, self._rows = [], []
+    def _flush(self) -> None:
+        if self._store is not None and self._waiting:
+            self._store.put([self._hashes[i] for i in self._waiting], self.rows[self._waiting])
+        self._waiting = []

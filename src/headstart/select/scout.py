@@ -50,7 +50,7 @@ def scout(
     contest : Contest
         Who is left out is noted there, with the reason.
     plan : Plan
-        The features of its first source lie in the contest's field.
+        The features of its first source lie in the contest's field; those of others may.
     encode : callable
         ``encode(source, places, reporter)`` returns the features of the items at places.
     timed : callable
@@ -73,6 +73,9 @@ def scout(
     seconds: dict[str, float] = {}
     for name in others:
         seconds[name] = _seconds(contest, timed, name, places, total)
+        if name in field.inputs:
+            looks[name] = field.inputs[name][places]
+            continue
         if not _affordable(contest, plan, name, seconds[name]):
             continue
         try:
@@ -95,7 +98,12 @@ def _seconds(
     places: IntArray,
     total: int,
 ) -> float:
-    """Return about how many seconds it takes to encode ``total`` items with a source."""
+    """Return about how many seconds it takes to encode ``total`` items with a source.
+
+    0 where all are encoded already, in one run with a view of the same source.
+    """
+    if name in contest.field.inputs:
+        return 0.0
     few = places[:FEW]
     timed(name, few)  # the first time loads what is needed
     started = contest.clock.passed
@@ -165,7 +173,8 @@ def _halved(
 
 def _affordable(contest: Contest, plan: Plan, name: str, seconds: float) -> bool:
     """Say whether there is time to encode all items with a source."""
-    if seconds <= contest.left or contest.rules.named:
+    ready = name in contest.field.inputs
+    if ready or seconds <= contest.left or contest.rules.named:
         return True
     minutes = gate.round_up(1.2 * seconds + contest.clock.passed + contest.spare)
     _leave_out(

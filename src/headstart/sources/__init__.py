@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone, ImageBackbone, TextBackbone
     from headstart.sources.cards import SourceCard
     from headstart.sources.dual import reads_both, text_features
-    from headstart.sources.loading import from_state, load
+    from headstart.sources.loading import from_state, load, load_together
     from headstart.sources.names import (
         base_of,
         card,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         search,
         usual_source,
     )
+    from headstart.sources.view import part_of
 
 _WHERE = {
     "Backbone": "backbone",
@@ -41,6 +42,8 @@ _WHERE = {
     "installed": "names",
     "installed_path": "names",
     "load": "loading",
+    "load_together": "loading",
+    "part_of": "view",
     "reads_both": "dual",
     "search": "names",
     "text_features": "dual",
@@ -62,6 +65,8 @@ __all__ = [
     "installed",
     "installed_path",
     "load",
+    "load_together",
+    "part_of",
     "reads_both",
     "search",
     "text_features",

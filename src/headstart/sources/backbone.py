@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +17,14 @@ from headstart.sources.cards import SourceCard
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+Step = Callable[[Any], Any]
+
 _COUNTER = "num_batches_tracked"
 _BLANK_FRAMES = 16
+
+
+def _as_is(state: Any) -> Any:
+    return state
 
 
 class Backbone(nn.Module):
@@ -90,10 +96,28 @@ class Backbone(nn.Module):
 
     def forward(self, batch: Any) -> Tensor:
         """Return the features of shape (n, dim) of a batch; see `start` for the batch."""
-        state = self.start(batch)
-        for block in self.blocks:
-            state = block(state)
-        return self.pool(state)
+        return self.through(self.start(batch), self.blocks)
+
+    def through(self, state: Any, steps: Iterable[Step], *, read: Step = _as_is) -> Tensor:
+        """Return the features of shape (n, dim) of a state after steps that stand for the blocks.
+
+        Parameters
+        ----------
+        state : Tensor or tuple
+            What `start` gave.
+        steps : iterable of callable
+            One for each block: itself, or what computes the same faster.
+        read : callable
+            Makes of a state between the steps one that can be pooled.
+        """
+        for step in steps:
+            state = step(state)
+        return self.pool(read(state))
+
+    @property
+    def parts(self) -> tuple[slice, ...]:
+        """Columns of the features that belong together: all, but where several sources run."""
+        return (slice(0, self.card.dim),)
 
     def tensors(self) -> dict[str, AnyArray]:
         """Return all weights and statistics by name: what `from_state` takes."""

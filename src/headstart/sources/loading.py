@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -100,6 +100,43 @@ def load(
             )
         install_card(card, reporter=reporter)
     return _from_cache(card)
+
+
+def load_together(
+    names: Sequence[str], *, install_missing: bool = True, reporter: Reporter = SILENT
+) -> list[Backbone]:
+    """Return sources, of which the views of one source share its weights, read once.
+
+    ``headstart.encode.features_together`` runs such views in one pass.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As for `load`: ``["whisper-base", "whisper-base@layer1", "whisper-base@norm:3"]``.
+    install_missing : bool
+    reporter : Reporter
+
+    Raises
+    ------
+    NotInstalledError, IntegrityError, SourceError, MissingExtraError
+        As for `load`.
+
+    Examples
+    --------
+    >>> whole, first = load_together(["minilm", "minilm@layer1"])  # doctest: +SKIP
+    >>> whole.blocks[0] is first.blocks[0]                         # doctest: +SKIP
+    True
+    """
+    wholes: dict[str, Backbone] = {}
+    found = []
+    for name in names:
+        card = card_of(name)
+        whole = view.whole(card)
+        if whole.name not in wholes:
+            wholes[whole.name] = load(whole, install_missing=install_missing, reporter=reporter)
+        base = wholes[whole.name]
+        found.append(base if view.of(card) is None else view.part_of(base, card))
+    return found
 
 
 def _from_cache(card: SourceCard) -> Backbone:

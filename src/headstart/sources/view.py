@@ -9,10 +9,12 @@ ones know shapes and textures, which can be worth more where the target is far f
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headstart.core.errors import OptionError, SourceError, UnknownNameError
 from headstart.sources.cards import SourceCard
@@ -67,7 +69,7 @@ def describe(name: str, view: View, base: SourceCard) -> SourceCard:
     UnknownNameError
         It has no such block.
     OptionError
-        So many parts a side are not possible.
+        So many parts a side are not possible, or nothing is left of the time to be parted.
     """
     import torch
 
@@ -87,17 +89,37 @@ def describe(name: str, view: View, base: SourceCard) -> SourceCard:
     card = replace(
         base, name=name, config={**base.config, "view": [*view, base.dim]}, prior_source="none"
     )
-    backbone = unfilled(card)
+    backbone = unfilled(card).eval()
     dim = base.dim
     if base.modality != "text":
         with torch.no_grad():
-            dim = int(backbone(blank(base, device="meta")).shape[1])
+            seen: list[Any] = []
+            state = backbone.start(blank(base, device="meta"))
+            dim = int(backbone.through(state, backbone.blocks, read=_noted(seen)).shape[1])
+        if base.modality == "audio" and view.grid > 1 and seen[0][0].shape[1] == 1:
+            raise OptionError(
+                f"{view.until} gives one vector for all of the time: it has no parts",
+                where=name,
+                got=view.grid,
+                hint=f"{view.base}@{view.until}, or an earlier block, as "
+                f"{view.base}@{unfilled(whole(card)).block_names[0]}:{view.grid}",
+            )
     return replace(
         card,
         dim=dim,
         title=f"{base.title}, up to {view.until}",
         parameters=sum(tensor.numel() for tensor in backbone.parameters()),
     )
+
+
+def _noted(seen: list[Any]) -> Callable[[Any], Any]:
+    """Return what keeps the states that are pooled, and passes them on."""
+
+    def note(state: Any) -> Any:
+        seen.append(state)
+        return state
+
+    return note
 
 
 def of(card: SourceCard) -> View | None:
@@ -113,6 +135,19 @@ def whole(card: SourceCard) -> SourceCard:
         return card
     config = {key: value for key, value in card.config.items() if key != "view"}
     return replace(card, name=str(found[0]), dim=int(found[3]), config=config)
+
+
+def part_of(backbone: Backbone, card: SourceCard) -> Backbone:
+    """Return the view of a whole backbone that a card describes; both share their weights.
+
+    Raises
+    ------
+    UnknownNameError
+        It has no such block.
+    """
+    part = copy.copy(backbone)
+    part._modules = dict(backbone._modules)
+    return cut(part, card)
 
 
 def cut(backbone: Backbone, card: SourceCard) -> Backbone:
