@@ -9,6 +9,7 @@ import pytest
 import headstart as hs
 from headstart import inspection
 from headstart.core.errors import DataError, OptionError, UnknownNameError
+from headstart.log import Log
 from tests import samples
 
 pytestmark = pytest.mark.weights
@@ -239,7 +240,7 @@ def test_judging_has_the_last_word(recorder, ship, verdict, apart, handed):
     gain = Gain(0.1, 0.05, 0.15, 100, verdict=verdict)
     scores = {"majority": guess, "scratch": score, best.name: score}
     judged = select.Judged(scores, gain, "100 items")
-    log = transfer.Log(recorder)
+    log = Log(recorder)
     plan = select.Plan((best,), True, ())
     found = transfer._ship(plan, select.Pick(best, ship), judged, log, apart=apart)
     assert found.strategy == handed

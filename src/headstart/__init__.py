@@ -18,9 +18,19 @@ from typing import TYPE_CHECKING, Any
 from headstart._version import __version__
 
 if TYPE_CHECKING:
-    from headstart import bundle, data, encode, evaluate, meta, select, sources, strategies
+    from headstart import (
+        bundle,
+        data,
+        encode,
+        evaluate,
+        meta,
+        select,
+        sequences,
+        sources,
+        strategies,
+    )
     from headstart.adapt_result import AdaptResult
-    from headstart.bundle import Bundle, load
+    from headstart.bundle import Bundle, SequenceBundle, load
     from headstart.core import errors
     from headstart.core.types import Candidate, Decision, Features, Gain, Score, Task
     from headstart.domain_adapt import adapt
@@ -31,6 +41,8 @@ if TYPE_CHECKING:
     from headstart.metalearning import metatrain
     from headstart.ranking import Ranking, rank_sources
     from headstart.result import Result
+    from headstart.sequence_fit import fit_sequences
+    from headstart.sequence_result import SequenceResult
     from headstart.transfer import fit
     from headstart.zero_result import ZeroShotResult
     from headstart.zeroshot import zero_shot
@@ -47,6 +59,8 @@ __all__ = [
     "Ranking",
     "Result",
     "Score",
+    "SequenceBundle",
+    "SequenceResult",
     "Task",
     "ZeroShotResult",
     "__version__",
@@ -58,18 +72,30 @@ __all__ = [
     "errors",
     "evaluate",
     "fit",
+    "fit_sequences",
     "load",
     "meta",
     "metatrain",
     "rank_sources",
     "select",
+    "sequences",
     "sources",
     "strategies",
     "transfer_from",
     "zero_shot",
 ]
 
-_ROOMS = ("bundle", "data", "encode", "evaluate", "meta", "select", "sources", "strategies")
+_ROOMS = (
+    "bundle",
+    "data",
+    "encode",
+    "evaluate",
+    "meta",
+    "select",
+    "sequences",
+    "sources",
+    "strategies",
+)
 _HOMES = {
     "AdaptResult": "adapt_result",
     "Bundle": "bundle",
@@ -86,6 +112,9 @@ _HOMES = {
     "MetaResult": "meta.report",
     "Ranking": "ranking",
     "Result": "result",
+    "SequenceBundle": "bundle",
+    "SequenceResult": "sequence_result",
+    "fit_sequences": "sequence_fit",
     "check": "inspection",
     "fit": "transfer",
     "metatrain": "metalearning",

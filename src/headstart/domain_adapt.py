@@ -32,6 +32,7 @@ from headstart.core.types import (
 )
 from headstart.data.matching import match_columns
 from headstart.evaluate.shift_domain import equal_rows
+from headstart.log import Log
 from headstart.strategies import STRATEGIES, source_free
 from headstart.strategies.adaptation.forms import LinearForm
 from headstart.strategies.adaptation.tables import FORM, AdaptedTable
@@ -39,7 +40,6 @@ from headstart.strategies.heads import LinearHead, TunedHead
 from headstart.strategies.source_free import SOURCE_FREE
 from headstart.strategies.source_free.base import STAYS
 from headstart.strategies.tuned import PREFIX, tuned_backbone
-from headstart.transfer import Log
 
 PRIOR = "prior-em"
 MANY = 0.3  # share of labels that change above which that is said aloud
@@ -107,7 +107,9 @@ def adapt(
             raise UnknownNameError("strategy", name, SOURCE_FREE)
 
     # Open the model, and read the items of the target.
-    before = model if isinstance(model, Bundle) else bundle_room.load(model, reporter=reporter)
+    before = model
+    if not isinstance(before, Bundle):
+        before = bundle_room.load_predictor(before, reporter=reporter)
     head, prefix = _linear(before)
     target = data_room.read_target(
         unlabelled,

@@ -19,7 +19,7 @@ from headstart.core.types import SILENT, Candidate, Decision, Modality, Reporter
 from headstart.data.for_target import joined
 from headstart.domain_result import DomainResult
 from headstart.domain_view import DomainView, domain_view
-from headstart.transfer import Log
+from headstart.log import Log
 
 FIRST = "SOURCE_DATA, the labelled one, comes first"
 

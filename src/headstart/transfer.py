@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from headstart.core.types import (
     Task,
 )
 from headstart.evaluate import Predictions
+from headstart.log import Log
 from headstart.result import Result, put_together
 from headstart.select import MAJORITY, SCRATCH, Entry, Judged, Pick, Plan
 from headstart.view import View
@@ -35,12 +36,22 @@ LARGE = 10_000  # training items of which one held-out fifth chooses, where a te
 JUDGE_ITEMS = 2_000  # labelled items that judge when --shots leaves more than that
 LABEL_THESE = 50  # unlabelled items of DATA that are proposed for labelling
 FEWEST_JUDGES = 10  # labelled items below which a regression is judged out of fold
+_NOT_FOR_SEQUENCES: dict[str, tuple[Any, ...]] = {
+    "classes": (None,),
+    "modality": (None,),
+    "shots": (None,),
+    "curve": (None, False),
+    "max_risk": (None,),
+    "resume": (False,),
+    "beside": (None,),
+}
 
 
 def fit(
     data: Any = None,
     *,
     classes: Any = None,
+    task: str | None = None,
     label: Any = None,
     text: str | None = None,
     path: str | None = None,
@@ -71,6 +82,9 @@ def fit(
     classes : optional
         The names of the classes, or what describes them: then labels may be few or none, and DATA
         may be left out (see ``headstart.zero_shot``, which takes over).
+    task : str, optional
+        One of ``headstart.sequences.SEQUENCE_TASKS``, where the answer is a text, tags or a span:
+        ``headstart.fit_sequences`` takes over, and a ``SequenceResult`` is returned.
     label, text, path, group : str, optional
         Columns of the label, the text, the file path and the groups that must not be split.
         For a folder, ``group`` is a regular expression searched in each file's relative path.
@@ -126,9 +140,11 @@ def fit(
     >>> print(result.gain)                               # doctest: +SKIP
     +0.183 [0.121, 0.244] over scratch: positive transfer
     """
+    if task is not None:
+        return cast("Result", _sequences(**locals()))
     if classes is not None:
         given = dict(locals())
-        del given["beside"]
+        del given["beside"], given["task"]
         from headstart.zeroshot import zero_shot
 
         return zero_shot(given.pop("classes"), given.pop("data"), **given)
@@ -138,7 +154,7 @@ def fit(
 
     # Read the data, and set apart the part that judges.
     clock = select.Clock(select.seconds_of(budget))
-    task = data_room.read(
+    whole = data_room.read(
         data,
         label=label,
         text=text,
@@ -150,15 +166,15 @@ def fit(
         kind=None if beside is None else "classification",
         reporter=reporter,
     )
-    log.add(*task.decisions)
-    max_risk = select.risk_asked(max_risk, task.kind)
-    skipped = (*task.skipped, *(task.test.skipped if task.test else ()))
+    log.add(*whole.decisions)
+    max_risk = select.risk_asked(max_risk, whole.kind)
+    skipped = (*whole.skipped, *(whole.test.skipped if whole.test else ()))
     _say_skipped(skipped, log)
-    train, judge = _set_apart(task, shots, seed, log)
+    train, judge = _set_apart(whole, shots, seed, log)
 
     # Say who takes part, and what counts.
     plan = select.plan(
-        task.modality, task.kind, source=source, strategy=strategy, described=beside is not None
+        whole.modality, whole.kind, source=source, strategy=strategy, described=beside is not None
     )
     log.add(*plan.decisions)
     plan = plan.with_known(tuple(beside or ()))
@@ -167,7 +183,7 @@ def fit(
     log.add(*plan.decisions)
     plan = select.enough_labels(plan, train, named=strategy is not None)
     log.add(*plan.decisions)
-    metric, chosen = evaluate.metric_of(metric, task.kind, task.labels)
+    metric, chosen = evaluate.metric_of(metric, whole.kind, whole.labels)
     log.add(*chosen)
     rules = select.Rules(metric, judge is not None, strategy is not None)
 
@@ -217,7 +233,7 @@ def fit(
         judged = board.judged(plan, pick.best)
     else:
         found = {
-            entry.name: select.predict_one(fitted[entry.name], view.judging(entry), task.classes)
+            entry.name: select.predict_one(fitted[entry.name], view.judging(entry), whole.classes)
             for entry in finalists
         }
         judged = select.judge(found, pick.best, judge, metric=rules.metric, seed=seed)
@@ -269,9 +285,9 @@ def fit(
         features=view.inputs.get(shipped.source) if shipped.source else None,
         spoken=spoken,
     )
-    if task.unlabelled is None:
+    if whole.unlabelled is None:
         return result
-    if not task.classes and shipped.source is None:
+    if not whole.classes and shipped.source is None:
         log.add(
             Decision(
                 "no rows are proposed for labelling",
@@ -279,9 +295,31 @@ def fit(
             )
         )
         return replace(result, decisions=tuple(log.decisions))
-    these = result.label_next(task.unlabelled.items, LABEL_THESE)
-    named = tuple(replace(one, id=task.unlabelled.ids[one.place]) for one in these)
+    these = result.label_next(whole.unlabelled.items, LABEL_THESE)
+    named = tuple(replace(one, id=whole.unlabelled.ids[one.place]) for one in these)
     return replace(result, label_these=named, seconds=time.perf_counter() - started)
+
+
+def _sequences(**given: Any) -> Any:
+    """Hand a sequence task over to its own front door.
+
+    Raises
+    ------
+    OptionError
+        An option was given that such a task does not take.
+    """
+    from headstart.sequence_fit import fit_sequences
+
+    for name, usual in _NOT_FOR_SEQUENCES.items():
+        value = given.pop(name)
+        if not any(value is one for one in usual):
+            raise OptionError(
+                f"--task {given['task']} does not take this",
+                where=f"--{name.replace('_', '-')}",
+                hint="leave it out",
+            )
+    del given["checkpoint"]
+    return fit_sequences(given.pop("data"), **given)
 
 
 def check_shots(shots: int | None) -> None:
@@ -295,24 +333,6 @@ def check_shots(shots: int | None) -> None:
         raise OptionError(
             "the number of labels a class must be at least 1", where="--shots", got=shots
         )
-
-
-class Log:
-    """Collects decisions and says each one as it is made."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self.reporter = reporter
-        self.decisions: list[Decision] = []
-
-    def add(self, *decisions: Decision) -> None:
-        """Say decisions, and keep them."""
-        for decision in decisions:
-            self.reporter.say(str(decision))
-        self.keep(*decisions)
-
-    def keep(self, *decisions: Decision) -> None:
-        """Keep what was said already."""
-        self.decisions += decisions
 
 
 def _set_apart(task: Task, shots: int | None, seed: int, log: Log) -> tuple[Task, Task | None]:

@@ -21,6 +21,7 @@ from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import SILENT, Decision, IntArray, Modality, Reporter, Task
 from headstart.data.class_list import ClassList
 from headstart.data.for_classes import ForClasses
+from headstart.log import Log
 from headstart.result import Result
 from headstart.select import Known, Start
 from headstart.strategies import STRATEGIES
@@ -97,7 +98,7 @@ def zero_shot(
     ['card lost']
     """
     started = time.perf_counter()
-    log = transfer.Log(reporter)
+    log = Log(reporter)
     named = (strategy,) if isinstance(strategy, str) else strategy
     _check(options)
 
@@ -183,7 +184,7 @@ def zero_shot(
 
 def _check(options: Mapping[str, Any]) -> None:
     """Refuse options that ``fit`` does not have, and values that it would refuse."""
-    known = inspect.signature(transfer.fit).parameters
+    known = set(inspect.signature(transfer.fit).parameters) - {"task"}
     for name in options:
         if name not in known:
             raise UnknownNameError("option", name, known)

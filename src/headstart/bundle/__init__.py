@@ -12,17 +12,20 @@ if TYPE_CHECKING:
     from headstart.bundle.contents import BundleContents
     from headstart.bundle.enrol import with_gallery
     from headstart.bundle.model import Bundle
-    from headstart.bundle.read import load
+    from headstart.bundle.read import load, load_predictor
+    from headstart.bundle.sequence import SequenceBundle
     from headstart.bundle.write import check_target, in_memory, save
 
 __all__ = [
     "Bundle",
     "BundleContents",
     "Column",
+    "SequenceBundle",
     "check_target",
     "columns_of",
     "in_memory",
     "load",
+    "load_predictor",
     "save",
     "with_gallery",
 ]
@@ -31,10 +34,12 @@ _HOMES = {
     "Bundle": "model",
     "BundleContents": "contents",
     "Column": "columns",
+    "SequenceBundle": "sequence",
     "check_target": "write",
     "columns_of": "columns",
     "in_memory": "write",
     "load": "read",
+    "load_predictor": "read",
     "save": "write",
     "with_gallery": "enrol",
 }

@@ -114,7 +114,28 @@ def dump(manifest: Manifest) -> bytes:
     """
     fields = asdict(manifest)
     del fields["digest"]
-    whole = {"format": FORMAT, "schema": SCHEMA, **plain(fields, MANIFEST), "digest": "0" * 64}
+    told = f"{len(manifest.classes)} classes and {len(manifest.columns)} columns"
+    return sealed(fields, FORMAT, SCHEMA, told=told)
+
+
+def sealed(fields: Mapping[str, Any], form: str, schema: int, *, told: str) -> bytes:
+    """Write the fields of a manifest of some format, and their digest.
+
+    Parameters
+    ----------
+    fields : mapping
+        What JSON can hold.
+    form, schema : str, int
+        The format and its version.
+    told : str
+        What there is much of, for the message.
+
+    Raises
+    ------
+    BundleError
+        When it would be larger than 1 MB.
+    """
+    whole = {"format": form, "schema": schema, **plain(fields, MANIFEST), "digest": "0" * 64}
     match = _TAIL.match(to_json(whole))
     assert match is not None
     body = match["body"]
@@ -122,8 +143,7 @@ def dump(manifest: Manifest) -> bytes:
     if len(raw) > MAX_MANIFEST:
         raise BundleError(
             "too much to say about this model: its manifest is larger than 1 MB",
-            got=f"{len(raw)} bytes for {len(manifest.classes)} classes and "
-            f"{len(manifest.columns)} columns",
+            got=f"{len(raw)} bytes for {told}",
             hint="use fewer or shorter class and column names",
         )
     return raw
@@ -139,37 +159,69 @@ def parse(raw: bytes) -> Manifest:
     BundleCorruptError
         It is not exactly what ``dump`` writes.
     """
+    manifest = _manifest(unsealed(raw, FORMAT, SCHEMA))
+    _agree(manifest)
+    return manifest
+
+
+def format_of(raw: bytes) -> Any:
+    """Return the format that a manifest says it is of, nothing of it trusted yet.
+
+    Raises
+    ------
+    BundleCorruptError
+        It is larger than 1 MB, or no JSON object.
+    """
     if len(raw) > MAX_MANIFEST:
         raise BundleCorruptError("larger than 1 MB", where=MANIFEST, got=len(raw))
-    top = from_json(raw, MANIFEST)
-    if top.pop("format", None) != FORMAT:
+    return from_json(raw, MANIFEST).get("format")
+
+
+def unsealed(raw: bytes, form: str, newest: int) -> Fields:
+    """Check the format, the schema and the digest of a manifest; return its fields.
+
+    Parameters
+    ----------
+    raw : bytes
+    form, newest : str, int
+        The format it must be of, and the schema this headstart writes.
+
+    Raises
+    ------
+    BundleVersionError
+        A newer headstart wrote it.
+    BundleCorruptError
+        It is not exactly what ``sealed`` writes.
+    """
+    if format_of(raw) != form:
         raise BundleCorruptError("not the manifest of a headstart bundle", where=MANIFEST)
-    schema = _Reader(top, MANIFEST).take("schema", int)
-    if schema > SCHEMA:
+    top = from_json(raw, MANIFEST)
+    del top["format"]
+    schema = Fields(top, MANIFEST).take("schema", int)
+    if schema > newest:
         raise BundleVersionError(
             "written by a newer headstart",
             where=MANIFEST,
             got=f"schema {schema}",
-            allowed=f"schema {SCHEMA}",
+            allowed=f"schema {newest}",
             hint="pip install --upgrade headstart",
         )
     match = _TAIL.match(raw)
     if match is None or hashlib.sha256(match["body"]).hexdigest().encode() != match["digest"]:
         raise BundleCorruptError("the manifest was changed after it was written", where=MANIFEST)
-    if schema != SCHEMA:
-        raise BundleCorruptError("no such schema", where=MANIFEST, got=schema, allowed=f"{SCHEMA}")
-    manifest = _manifest(_Reader(top, MANIFEST))
-    _agree(manifest)
-    return manifest
+    if schema != newest:
+        raise BundleCorruptError("no such schema", where=MANIFEST, got=schema, allowed=f"{newest}")
+    return Fields(top, MANIFEST)
 
 
-class _Reader:
+class Fields:
     """Takes the fields of a JSON object one by one, each of a known type, and leaves none over."""
 
     def __init__(self, found: Mapping[str, Any], where: str) -> None:
         self.rest, self.where = dict(found), where
 
     def take(self, name: str, of: type) -> Any:
+        """Take a field of a type."""
         if name not in self.rest:
             raise BundleCorruptError(f"the field {name!r} is missing", where=self.where)
         value = self.rest.pop(name)
@@ -185,6 +237,7 @@ class _Reader:
         return value
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> Any:
+        """Take a text that is one of some."""
         value = self.take(name, str)
         if value not in allowed:
             raise BundleCorruptError(
@@ -196,33 +249,37 @@ class _Reader:
         return value
 
     def count(self, name: str) -> int:
+        """Take a number that is not negative."""
         value = self.take(name, int)
         if value < 0:
             raise BundleCorruptError(f"{name!r} is negative", where=self.where, got=value)
         return int(value)
 
     def sha256(self, name: str) -> str:
+        """Take a sha256 in hexadecimal."""
         value = self.take(name, str)
         if not _SHA256.fullmatch(value):
             raise BundleCorruptError(f"{name!r} is not a sha256", where=self.where, got=value)
         return str(value)
 
     def texts(self, name: str) -> tuple[str, ...]:
+        """Take a list of texts."""
         value = self.take(name, list)
         if not all(isinstance(part, str) for part in value):
             raise BundleCorruptError(f"{name!r} holds something else than text", where=self.where)
         return tuple(value)
 
     def done(self) -> None:
+        """Refuse fields that nobody took."""
         if self.rest:
             raise BundleCorruptError(
                 "there are fields that nobody knows", where=self.where, got=sorted(self.rest)
             )
 
 
-def _manifest(reader: _Reader) -> Manifest:
+def _manifest(reader: Fields) -> Manifest:
     reader.take("schema", int)
-    versions = _Reader(reader.take("versions", dict), f"{MANIFEST}: versions")
+    versions = Fields(reader.take("versions", dict), f"{MANIFEST}: versions")
     manifest = Manifest(
         headstart=reader.take("headstart", str),
         kind=reader.choice("kind", get_args(Kind)),
@@ -233,22 +290,24 @@ def _manifest(reader: _Reader) -> Manifest:
         classes=reader.texts("classes"),
         columns=tuple(_column(part) for part in reader.take("columns", list)),
         input=reader.take("input", dict),
-        source=_source(reader.rest.pop("source", False)),
+        source=source_record(reader.rest.pop("source", False)),
         result=reader.take("result", dict),
         fingerprint=reader.take("fingerprint", str),
         n=reader.count("n"),
         versions={name: versions.take(name, str) for name in tuple(versions.rest)},
-        files={name: _file(name, record) for name, record in reader.take("files", dict).items()},
+        files={
+            name: file_record(name, record) for name, record in reader.take("files", dict).items()
+        },
         digest=reader.sha256("digest"),
     )
     reader.done()
     return manifest
 
 
-def _object(value: Any, where: str) -> _Reader:
+def _object(value: Any, where: str) -> Fields:
     if not isinstance(value, dict):
         raise BundleCorruptError("not a JSON object", where=where, got=type(value).__name__)
-    return _Reader(value, where)
+    return Fields(value, where)
 
 
 def _column(value: Any) -> Column:
@@ -263,8 +322,15 @@ def _column(value: Any) -> Column:
     return column
 
 
-def _file(name: str, value: Any) -> FileRecord:
-    if name not in REQUIRED | OPTIONAL:
+def file_record(name: str, value: Any, known: frozenset[str] = REQUIRED | OPTIONAL) -> FileRecord:
+    """Read what a manifest says of a file.
+
+    Raises
+    ------
+    BundleCorruptError
+        It is none of the files that such a bundle has, or not described as one.
+    """
+    if name not in known:
         raise BundleCorruptError("a file that no bundle has", where=MANIFEST, got=name)
     reader = _object(value, f"{MANIFEST}: {name}")
     record = FileRecord(reader.count("size"), reader.sha256("sha256"))
@@ -272,7 +338,13 @@ def _file(name: str, value: Any) -> FileRecord:
     return record
 
 
-def _source(value: Any) -> SourceRecord | None:
+def source_record(value: Any) -> SourceRecord | None:
+    """Read what a manifest says of the source; None where there is none.
+
+    Raises
+    ------
+    BundleCorruptError
+    """
     if value is None:
         return None
     reader = _object(value, f"{MANIFEST}: source")

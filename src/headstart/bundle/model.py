@@ -299,14 +299,16 @@ class Bundle(Growing):
         Raises
         ------
         OptionError
-            The two take other kinds of items or of labels.
+            The two take other kinds of items or of labels, or the other answers in sequences.
         DataError, IntegrityError, BundleError
             As for ``evaluate`` and ``headstart.load``.
         """
         from headstart.bundle.judge import compared
-        from headstart.bundle.read import load
+        from headstart.bundle.read import load_predictor
 
-        rival = other if isinstance(other, Bundle) else load(other, reporter=self.reporter)
+        rival = (
+            other if isinstance(other, Bundle) else load_predictor(other, reporter=self.reporter)
+        )
         return compared(self, rival, data, seed)
 
     def predictions(self, items: Any, *, cache: bool = False) -> Any:

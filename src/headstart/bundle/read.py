@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,15 @@ from headstart.bundle.manifest import (
     STATE,
     TOKENIZER,
     TRAINING,
+    FileRecord,
     Manifest,
+    format_of,
     parse,
 )
 from headstart.bundle.model import Bundle
-from headstart.core.errors import BundleCorruptError, BundleError
+from headstart.bundle.sequence import SequenceBundle, load_sequence
+from headstart.bundle.sequence_manifest import SEQUENCE_FORMAT
+from headstart.core.errors import BundleCorruptError, BundleError, OptionError
 from headstart.core.types import SILENT, Reporter, State
 
 if TYPE_CHECKING:
@@ -36,7 +41,9 @@ if TYPE_CHECKING:
     from headstart.strategies.gallery import Gallery
 
 
-def load(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) -> Bundle:
+def load(
+    path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT
+) -> Bundle | SequenceBundle:
     """Open a saved model. No code in it is run; each file is verified before it is parsed.
 
     The order: the manifest, the exact set of files, that each is a regular file (no link) of its
@@ -54,7 +61,7 @@ def load(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) 
 
     Returns
     -------
-    Bundle
+    Bundle, or SequenceBundle for a model that was fitted with ``task``
 
     Raises
     ------
@@ -84,6 +91,27 @@ def load(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) 
                 raise  # otherwise another process replaced it while it was read
 
 
+def load_predictor(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) -> Bundle:
+    """Open a saved model that predicts classes or numbers; as ``load``.
+
+    Raises
+    ------
+    OptionError
+        The model is one of a sequence task.
+    BundleError, BundleVersionError, BundleCorruptError
+        As ``load``.
+    """
+    found = load(path, verify=verify, reporter=reporter)
+    if isinstance(found, SequenceBundle):
+        raise OptionError(
+            "this needs a model of classes or numbers",
+            where=str(path),
+            got=found.manifest.task,
+            hint="predict and evaluate take models of this task",
+        )
+    return found
+
+
 def _identity(path: Path) -> tuple[int, int, int] | None:
     """Return what tells one saved directory from its replacement."""
     try:
@@ -93,7 +121,7 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
-def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle:
+def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle | SequenceBundle:
     present = disk.listing(path)
     if MANIFEST not in present:
         raise BundleError(
@@ -101,9 +129,12 @@ def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle:
             where=str(path),
             hint="a model is the directory that fit -o wrote",
         )
-    manifest = parse(disk.read(path / MANIFEST, at_most=MAX_MANIFEST))
-    _same_files(present - {MANIFEST}, set(manifest.files))
-    raw = {name: _verified(path / name, manifest, verify) for name in sorted(manifest.files)}
+    said = disk.read(path / MANIFEST, at_most=MAX_MANIFEST)
+    if format_of(said) == SEQUENCE_FORMAT:
+        return load_sequence(path, said, present - {MANIFEST}, verify, reporter)
+    manifest = parse(said)
+    same_files(present - {MANIFEST}, set(manifest.files))
+    raw = {name: verified(path / name, manifest.files, verify) for name in sorted(manifest.files)}
     estimator, state = _estimator(manifest, raw.pop(MODEL), raw.pop(STATE))
     golden = from_files(raw.pop(GOLDEN), raw.pop(GOLDEN_ARRAYS), manifest)
     if verify:
@@ -128,7 +159,13 @@ def _lines(raw: bytes) -> tuple[dict[str, Any], ...]:
     return tuple(from_json(line, TRAINING) for line in raw.splitlines())
 
 
-def _same_files(present: set[str], listed: set[str]) -> None:
+def same_files(present: set[str], listed: set[str]) -> None:
+    """Check that a directory holds the files that its manifest lists, and no other.
+
+    Raises
+    ------
+    BundleCorruptError
+    """
     if present - listed:
         raise BundleCorruptError(
             "there are files that do not belong to the model",
@@ -139,8 +176,14 @@ def _same_files(present: set[str], listed: set[str]) -> None:
         raise BundleCorruptError("files are missing", got=sorted(listed - present))
 
 
-def _verified(path: Path, manifest: Manifest, verify: bool) -> bytes:
-    record = manifest.files[path.name]
+def verified(path: Path, files: Mapping[str, FileRecord], verify: bool) -> bytes:
+    """Read a file of a bundle: regular, of its size, and of its sha256.
+
+    Raises
+    ------
+    BundleCorruptError
+    """
+    record = files[path.name]
     raw = disk.read(path, at_most=record.size, exactly=record.size)
     if verify and hashlib.sha256(raw).hexdigest() != record.sha256:
         raise BundleCorruptError("the content was changed: its sha256 differs", where=path.name)

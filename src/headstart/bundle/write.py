@@ -38,6 +38,7 @@ from headstart.bundle.manifest import (
 )
 from headstart.bundle.model import Bundle
 from headstart.bundle.origin import with_tuned
+from headstart.bundle.sequence_manifest import SEQUENCE_FORMAT
 from headstart.core.errors import BundleError, OptionError
 from headstart.core.types import SILENT, Reporter
 
@@ -129,7 +130,8 @@ def _is_bundle(directory: Path, present: set[str]) -> bool:
     if any(not (directory / name).is_file() for name in present):
         return False
     with (directory / MANIFEST).open("rb") as file:
-        return FORMAT.encode() in file.read(200)
+        head = file.read(200)
+    return any(form.encode() in head for form in (FORMAT, SEQUENCE_FORMAT))
 
 
 def in_memory(contents: BundleContents, *, reporter: Reporter = SILENT) -> Bundle:
@@ -210,7 +212,7 @@ def _manifest(contents: BundleContents, backbone: Any, raw: Mapping[str, bytes])
         result=result_of(contents),
         fingerprint=contents.fingerprint,
         n=contents.n,
-        versions=_versions(),
+        versions=versions(),
         files={
             name: FileRecord(len(content), hashlib.sha256(content).hexdigest())
             for name, content in raw.items()
@@ -298,7 +300,8 @@ def _golden(contents: BundleContents, estimator: Any, backbone: Backbone | None)
     return replace(proof, outputs=made)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of headstart, Python and the libraries that make a model."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"headstart": __version__, "python": platform.python_version()}

@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from headstart.cli.tables import beside
+
 COLOURS = {"positive": "green", "negative": "red", "none": "yellow", "inconclusive": "yellow"}
 UNITS = ("rmse", "mae", "log_loss")
 
@@ -25,16 +27,15 @@ def comparison_table(measured: Mapping[str, Any], name: str) -> Iterator[Rendera
         What the first model is called.
     """
     rival = measured["against"]
-    beside = [key for key in ("accuracy", "macro_f1", "rmse", "r2") if key in measured]
-    beside = [key for key in beside if key != measured["metric"]]
+    further = beside(measured)
     yield Text(f"Judged on {measured['n']:,} items, the same for both")
     table = Table(box=None, pad_edge=False)
     table.add_column("model", overflow="fold")
-    for column in (measured["metric"], "95 % interval", *beside):
+    for column in (measured["metric"], "95 % interval", *further):
         table.add_column(column, justify="right")
     for called, found in ((name, measured), (rival["model"], rival)):
         interval = f"\\[{found['low']:.3f}, {found['high']:.3f}]"
-        others = [f"{found[key]:.3f}" for key in beside]
+        others = [f"{found[key]:.3f}" for key in further]
         table.add_row(escape(called), f"{found['estimate']:.3f}", interval, *others)
     yield table
     yield ""

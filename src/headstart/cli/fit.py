@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from headstart.cli import options
 from headstart.cli.console import ConsoleReporter, emit_json, show, stopping_in_order
 from headstart.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from headstart.sequence_result import SequenceResult
 
 
 def fit(
@@ -27,6 +30,15 @@ def fit(
             metavar="NAMES|FILE",
             help='Classes by name, "refund, card lost", or a CSV of class,description or of '
             "class and attributes: labels may then be few or none, and DATA left out.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="NAME",
+            help="Where the answer is no class and no number: speech-to-text, question-answering, "
+            "token-classification, translation, summarization.",
         ),
     ] = None,
     label: options.Label = None,
@@ -93,11 +105,14 @@ def fit(
             )
         bundle.check_target(output)
         check_writable(output)
+        if task is not None and standalone:
+            raise OptionError(f"--task {task} does not take this", where="--standalone")
         checkpoints = output.with_name(f"{output.name}.checkpoints")
         with stopping_in_order(checkpoints):
             result = transfer.fit(
                 data,
                 classes=classes,
+                task=task,
                 label=label,
                 text=text,
                 path=path,
@@ -117,10 +132,18 @@ def fit(
                 resume=resume,
                 reporter=reporter,
             )
-        result.save(output, standalone=standalone, overwrite=True)
+        if task is None:
+            result.save(output, standalone=standalone, overwrite=True)
+        else:
+            result.save(output, overwrite=True)
         clear(checkpoints)
     if json:
         emit_json(result.to_json() | {"model": str(output)})
+        return
+    if task is not None:
+        from headstart.cli.sequence_table import sequence_blocks
+
+        show(*sequence_blocks(cast("SequenceResult", result), str(output)))
         return
     from headstart.zero_result import ZeroShotResult
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headstart.cli.learning_table import curve_blocks, label_blocks
+from headstart.evaluate.metrics import SEQUENCE_METRICS
 
 if TYPE_CHECKING:
     from headstart.core.types import Candidate, Score
@@ -44,7 +45,7 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     for candidate in ranked:
         if candidate.status == "left out":
             continue
-        estimate, interval = _split(candidate.score)
+        estimate, interval = split(candidate.score)
         chosen = candidate.status == "chosen"
         mark = "<- chosen" if chosen else candidate.reason
         cells = (candidate.name, estimate, interval, f"{candidate.seconds:.1f}", escape(mark))
@@ -56,7 +57,7 @@ def result_table(result: Result, model: str) -> Iterator[RenderableType]:
     yield Text(f"Judged on {result.judged_by}")
     judged = new_table("", f">{result.metric}", ">95 % interval")
     for name, score in result.judged_scores():
-        estimate, interval = _split(score)
+        estimate, interval = split(score)
         bold = "bold" if name == result.chosen.name else ""
         judged.add_row(name, estimate, interval, style=bold)
     yield judged
@@ -86,7 +87,8 @@ def _left_out(candidates: Sequence[Candidate]) -> dict[str, str]:
     }
 
 
-def _split(score: Score | None) -> tuple[str, str]:
+def split(score: Score | None) -> tuple[str, str]:
+    """Return a score and its interval as two cells."""
     if score is None:
         return "-", "-"
     return f"{score.estimate:.3f}", f"[{score.low:.3f}, {score.high:.3f}]".replace("[", r"\[")
@@ -169,15 +171,20 @@ def cache_table(info: CacheInfo, weights: Sequence[SourceCard]) -> Iterator[Rend
     yield Text(f"weights, which --clear keeps: {names} ({total:,.0f} MB)")
 
 
+def beside(measured: Mapping[str, Any]) -> list[str]:
+    """Return the further measures that ``evaluate`` found."""
+    names = ("accuracy", "macro_f1", "rmse", "r2", *SEQUENCE_METRICS)
+    return [name for name in names if name in measured and name != measured["metric"]]
+
+
 def evaluation_table(measured: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Yield a model's measures as a table."""
     yield Text(f"Judged on {measured['n']:,} items")
     table = new_table("metric", ">estimate", ">95 % interval")
     interval = f"\\[{measured['low']:.3f}, {measured['high']:.3f}]"
     table.add_row(str(measured["metric"]), f"{measured['estimate']:.3f}", interval, style="bold")
-    for name in ("accuracy", "macro_f1", "rmse", "r2"):
-        if name in measured and name != measured["metric"]:
-            table.add_row(name, f"{measured[name]:.3f}", "")
+    for name in beside(measured):
+        table.add_row(name, f"{measured[name]:.3f}", "")
     for name, shown in (("coverage", "answered"), ("risk_answered", "wrong of these")):
         if measured.get(name):
             one = measured[name]

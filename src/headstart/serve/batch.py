@@ -14,6 +14,7 @@ from headstart.bundle.judge import flattering
 from headstart.bundle.unread import unread
 from headstart.core.errors import DataError, OptionError, UnknownNameError
 from headstart.core.types import SILENT, Reporter, Skipped
+from headstart.serve.sequences import answer_inputs, judge_sequences, say_left_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,8 @@ def predict_inputs(
     BundleError, DataError, SourceError
     """
     loaded = bundle.load(model, reporter=reporter)
+    if isinstance(loaded, bundle.SequenceBundle):
+        return answer_inputs(loaded, inputs, text=text, path=path, reporter=reporter)
     items, ids, skipped = data_room.read_inputs(
         list(inputs),
         modality=loaded.modality,
@@ -61,14 +64,7 @@ def predict_inputs(
         label=loaded.manifest.label_name,
         reporter=reporter,
     )
-    for item in skipped:
-        reporter.say(f"left out {item.item or repr(item.item)}: {item.reason}")
-    if not ids:
-        raise DataError(
-            "nothing could be read",
-            where=", ".join(filter(None, inputs)) or None,
-            hint="see the reasons above" if skipped else None,
-        )
+    say_left_out(inputs, ids, skipped, reporter)
     foreign = unread(loaded, items)
     if foreign:
         reporter.say(f"warning: {foreign}")
@@ -121,7 +117,20 @@ def evaluate_model(
         The two models cannot be compared.
     """
     loaded = bundle.load(model, reporter=reporter)
-    other = None if against is None else bundle.load(against, reporter=reporter)
+    if isinstance(loaded, bundle.SequenceBundle):
+        return judge_sequences(
+            loaded,
+            data,
+            label=label,
+            text=text,
+            path=path,
+            group=group,
+            allow_unreadable=allow_unreadable,
+            against=against,
+            seed=seed,
+            reporter=reporter,
+        )
+    other = None if against is None else bundle.load_predictor(against, reporter=reporter)
     columns = [*loaded.manifest.columns, *(other.manifest.columns if other else ())]
     trained = _label_column(loaded, data)
     try:
