@@ -13,7 +13,7 @@ from PIL import Image
 from tests.sounds import KINDS, folder, sound
 
 from headstart.core.errors import DataError, UnreadableError
-from headstart.data import check, read, read_inputs
+from headstart.data import audio, check, read, read_inputs
 from headstart.data.recordings import said_of, seconds
 
 
@@ -42,6 +42,23 @@ def test_train_and_test_folders_and_repeats_in_another_format(tmp_path):
     assert [(one.item, one.reason) for one in task.skipped] == [
         ("train/hiss/copy.wav", "repeats the test item test/hiss/1.flac")
     ]
+
+
+def test_each_recording_is_decoded_once(tmp_path, monkeypatch):
+    folder(tmp_path / "train", 4)
+    folder(tmp_path / "test", 2, first=50)
+    copy = tmp_path / "train" / "hiss" / "copy.wav"
+    samples, rate = sf.read(tmp_path / "train" / "hiss" / "1.flac", dtype="int16")
+    sf.write(copy, samples, rate)
+    (tmp_path / "train" / "hiss" / "0.broken.wav").write_bytes(b"no sound")
+    opens: list[str] = []
+    real = audio.opened
+    monkeypatch.setattr(audio, "opened", lambda item: (opens.append(str(item)), real(item))[1])
+    task = read(tmp_path, allow_unreadable=0.5)
+    assert len(opens) == len(set(opens)) == 12 + 1 + 1 + 6
+    pair = [task.ids.index(f"train/hiss/{name}") for name in ("1.flac", "copy.wav")]
+    assert len(set(task.groups[pair])) == 1
+    assert len(set(task.groups)) == task.n - 1
 
 
 def test_table_of_paths_and_lists(tmp_path):

@@ -61,6 +61,8 @@ class AudioFacts:
         Share of the samples that stand at the recording's own peak for 4 samples and more.
     notes : tuple of str
         "silent", "clipped", "louder than full scale".
+    content : bytes
+        See `sound_hash`.
     """
 
     rate: int
@@ -70,6 +72,7 @@ class AudioFacts:
     peak: float = 0.0
     clipped: float = 0.0
     notes: tuple[str, ...] = ()
+    content: bytes = b""
 
 
 def read_audio(
@@ -205,7 +208,10 @@ def audio_facts(item: Any) -> AudioFacts:
     """
     with opened(item) as sound:
         peak, heard, tops = 0.0, 0, []
+        digest = hashlib.blake2b(f"{sound.rate} {sound.frames} ".encode(), digest_size=16)
         for block in _heard(sound):
+            mono = block.mean(axis=1, dtype=np.float32)
+            digest.update(np.rint(mono * 32767).astype("<i4").data)
             loudest = float(np.abs(block).max())
             peak, heard = max(peak, loudest), heard + block.size
             tops.append((loudest, _flat_tops(block, loudest)))
@@ -218,6 +224,7 @@ def audio_facts(item: Any) -> AudioFacts:
             peak,
             clipped,
             _notes(peak, clipped),
+            digest.digest(),
         )
 
 
@@ -237,12 +244,7 @@ def sound_hash(item: Any) -> bytes:
     DataError
         As for `read_audio`.
     """
-    with opened(item) as sound:
-        digest = hashlib.blake2b(f"{sound.rate} {sound.frames} ".encode(), digest_size=16)
-        for block in _heard(sound):
-            mono = block.mean(axis=1, dtype=np.float32)
-            digest.update(np.rint(mono * 32767).astype("<i4").data)
-        return digest.digest()
+    return audio_facts(item).content
 
 
 def _heard(sound: Sound) -> Iterator[FloatArray]:

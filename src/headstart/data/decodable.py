@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from headstart import parallel
@@ -24,6 +25,7 @@ def readable(part: Part, found: int, *, allowed: float, reporter: Reporter) -> P
     part = part.leave_out(broken)
     if part.modality == "audio":
         heard = [one for one in looked if isinstance(one, AudioFacts)]
+        part = replace(part, contents=[one.content for one in heard])
         part = part.say(*said_of(heard, part.ids))
     paths = ("the file does not exist", "it is a folder", "no path")
     lost = [s for s in part.skipped if s.reason in paths or s.reason in set(broken.values())]

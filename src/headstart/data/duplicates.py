@@ -53,7 +53,12 @@ class DuplicateReport:
 
 
 def duplicate_groups(
-    items: Any, modality: str, *, near: bool = True, reporter: Reporter = SILENT
+    items: Any,
+    modality: str,
+    *,
+    near: bool = True,
+    known: Sequence[bytes] | None = None,
+    reporter: Reporter = SILENT,
 ) -> DuplicateReport:
     """Find exact and near duplicates and return the groups they form.
 
@@ -72,6 +77,8 @@ def duplicate_groups(
     modality : {"image", "text", "audio", "table"}
     near : bool
         Whether to look for near duplicates too.
+    known : sequence of bytes, length n, optional
+        Of sounds, what `sound_hash` gives: then they are not decoded again.
 
     Raises
     ------
@@ -95,6 +102,8 @@ def duplicate_groups(
     unreadable: dict[int, str] = {}
     if modality == "text":
         keys: list[bytes | None] = [content_hash(str(text)) for text in items]
+    elif modality == "audio" and known is not None:
+        keys = list(known)
     else:
         hashed = sound_hash if modality == "audio" else content_hash
         keys = list(_hash_files(items, hashed, unreadable, reporter))

@@ -20,7 +20,8 @@ def grouped(
     alike = np.arange(n + (held.n if held else 0), dtype=np.int64)
     if duplicates:
         items = train.items if held is None else _both(train.items, held.items)
-        report = duplicate_groups(items, train.modality, reporter=reporter)
+        known = [*(train.contents or ()), *(held.contents or () if held else ())]
+        report = duplicate_groups(items, train.modality, known=known or None, reporter=reporter)
         alike = np.asarray(report.groups, dtype=np.int64)
         train = train.say(*_conflicts(train, report.exact))
         standing = 1 if train.modality == "table" else 0  # that only equal rows count is the rule

@@ -39,6 +39,8 @@ class Part:
         The columns that were chosen: keys "label", "text", "path", "group", "domain".
     rows : list of int, optional
         Where each item stood when it was read, once items were left out.
+    contents : list of bytes, length n, optional
+        Hashes of what is heard in recordings, from when they were looked at.
     """
 
     modality: Modality
@@ -53,6 +55,7 @@ class Part:
     skipped: tuple[Skipped, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     rows: list[int] | None = None
+    contents: list[bytes] | None = None
 
     @property
     def n(self) -> int:
@@ -74,6 +77,7 @@ class Part:
             groups=None,
             domains=_pick(self.domains, at),
             rows=None,
+            contents=_pick(self.contents, at),
             decisions=(),
             skipped=(),
         )
@@ -92,6 +96,7 @@ class Part:
             groups=_pick(self.groups, kept),
             domains=_pick(self.domains, kept),
             rows=_pick(self.rows if self.rows is not None else range(self.n), kept),
+            contents=_pick(self.contents, kept),
             skipped=self.skipped + left,
         )
 
