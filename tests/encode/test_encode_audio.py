@@ -35,7 +35,7 @@ def alone(backbone, wave):
             backbone((frames[None], mask[None]))[0].numpy()
             for frames, mask in zip(*rows, strict=True)
         ]
-    mean = np.mean(made, axis=0)
+    mean = np.average(made, axis=0, weights=[int((mask == 1).sum()) for mask in rows.mask])
     return mean / np.linalg.norm(mean) if backbone.card.input["normalise"] else mean
 
 
@@ -146,3 +146,12 @@ def test_bfloat16_is_taken_where_the_cpu_has_it_and_it_stays_true(recorder, monk
     monkeypatch.setattr(devices, "DRIFT_COSINE", 1.1)
     assert audio.AudioEncoder(tiny_whisper(), **how).precision == "float32"
     assert any("bfloat16 strays" in text for text in recorder.said)
+
+
+def test_the_end_of_music_weighs_as_much_as_it_lasts():
+    backbone, wave = tiny_musicnn(), sound(4.5)
+    close(encode.features([(wave, RATE)], backbone, cache=False).array[0], alone(backbone, wave))
+    quiet = wave.copy()
+    quiet[-RATE:] = 0
+    both = encode.features([(wave, RATE), (quiet, RATE)], backbone, cache=False).array
+    assert np.linalg.norm(both[0] - both[1]) > 1e-3 * np.linalg.norm(both[0])

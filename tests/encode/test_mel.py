@@ -138,9 +138,16 @@ def test_parts_for_the_speaker_encoder_are_those_of_resemblyzer() -> None:
 def test_music_is_cut_into_patches_and_short_music_repeated() -> None:
     wave = sound(7.0)
     rows = front_end(MUSICNN)(wave)
-    assert rows.frames.shape == (2, 187, 96)
+    assert rows.frames.shape == (3, 187, 96)
     mels = np.log10(10_000 * theirs(wave, n_fft=512, hop=256, bands=96, pad="constant") + 1)
-    np.testing.assert_allclose(rows.frames.numpy().reshape(374, 96), mels[:374], atol=1e-4)
+    expected = np.concatenate([mels[:374], mels[-187:]])  # to the end: nothing is lost
+    np.testing.assert_allclose(rows.frames.numpy().reshape(561, 96), expected, atol=1e-4)
+    left = len(mels) - 374
+    assert rows.mask.tolist() == [[1] * 187, [1] * 187, [2] * (187 - left) + [1] * left]
+    assert (rows.mask == 1).sum() == len(mels)  # each frame counts once
+    whole = front_end(MUSICNN)(wave[: 373 * 256])
+    assert whole.frames.shape == (2, 187, 96)
+    assert (whole.mask == 1).all()
     short = front_end(MUSICNN)(wave[:16000]).frames[0]
     frames = 1 + 16000 // 256
     torch.testing.assert_close(short[frames : 2 * frames], short[:frames])

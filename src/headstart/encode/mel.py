@@ -177,16 +177,23 @@ def _ge2e_starts(n: int, hop: int) -> list[int]:
 
 
 def _musicnn(samples: FloatArray, spec: Mapping[str, Any]) -> Rows:
-    """Log-mel patches of 3 s, one after another; what is shorter is repeated to fill one."""
+    """Log-mel patches of 3 s, one after another; what is shorter is repeated to fill one.
+
+    The last one ends where the sound ends; what it shares with the one before is heard in it, and
+    counts there.
+    """
     mels = mel_power(
         torch.from_numpy(samples), rate=int(spec["rate"]), n_fft=512, hop=256, bands=spec["mels"]
     )
     loud = torch.log10(10_000 * mels + 1)
     if len(loud) < _MUSICNN_FRAMES:
         loud = loud.repeat(-(-_MUSICNN_FRAMES // len(loud)), 1)[:_MUSICNN_FRAMES]
-    count = len(loud) // _MUSICNN_FRAMES
-    rows = loud[: count * _MUSICNN_FRAMES].view(count, _MUSICNN_FRAMES, -1)
-    return Rows(rows, torch.ones(rows.shape[:2], dtype=torch.int64))
+    last = len(loud) - _MUSICNN_FRAMES
+    starts = [*range(0, last, _MUSICNN_FRAMES), last]
+    rows = torch.stack([loud[start : start + _MUSICNN_FRAMES] for start in starts])
+    mask = torch.ones(rows.shape[:2], dtype=torch.int64)
+    mask[-1, : (len(starts) * _MUSICNN_FRAMES - len(loud))] = 2
+    return Rows(rows, mask)
 
 
 def _foreign(samples: FloatArray, spec: Mapping[str, Any]) -> Rows:

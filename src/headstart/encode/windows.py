@@ -24,7 +24,7 @@ Precision = Literal["auto", "float32", "bf16"]
 _FEW = 8  # items that are encoded sooner than weights are packed and checked
 _STORE_ROWS = 1024  # rows a transaction: what a kill can lose
 _EVICT_ROWS = 65536  # rows stored between two looks at the size of the cache
-_VERSION = 1  # raise it when the same item no longer gives the same features
+_VERSIONS = {"audio": 2}  # raise one, from 1, when the same item no longer gives the same features
 
 
 class Encoder(Protocol):
@@ -253,7 +253,7 @@ def make_encoder(
 
 def _key(backbone: Backbone, precision: str) -> str:
     parts = [
-        _VERSION,
+        _VERSIONS.get(backbone.card.modality, 1),
         backbone.card.modality,
         backbone.weights_sha256,
         backbone.card.dim,
