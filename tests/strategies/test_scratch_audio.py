@@ -77,8 +77,9 @@ def test_it_tells_sounds_apart_and_is_saved_to_the_bit():
 def test_the_network_learns_is_judged_and_saved(monkeypatch):
     monkeypatch.setattr(small_cnn, "FEWEST_STEPS", 30)
     monkeypatch.setattr(small_cnn, "EPOCHS", 1)
-    X, y = recordings(4)
+    X, y = recordings(8)
     model = ScratchAudio().fit(X, y)
+    assert model.decisions_ == ()
     assert "held-out recordings" in model.chosen_
     monkeypatch.setattr(linear_or_network, "best_of", lambda *_: "network")
     monkeypatch.setattr(linear_or_network, "tune_classifier", _tuned)
@@ -88,6 +89,16 @@ def test_the_network_learns_is_judged_and_saved(monkeypatch):
     assert (model.predict(other) == truth).mean() > 0.6
     back = ScratchAudio.from_state(model.to_state())
     np.testing.assert_array_equal(back.predict_proba(other), model.predict_proba(other))
+
+
+def test_no_network_is_trained_of_few_labels_and_that_is_said(monkeypatch):
+    monkeypatch.setattr(ScratchAudio, "_trained", lambda *_: pytest.fail("a network was trained"))
+    X, y = recordings(7)
+    model = ScratchAudio().fit(X, y)
+    assert "no network: fewer than 8 recordings a class" in model.chosen_
+    (said,) = model.decisions_
+    assert str(said).startswith("scratch tries no network: 7 labels a class, below 8: ")
+    assert ScratchAudio(network=False).fit(X, y).decisions_ == ()
 
 
 def _tuned(views, candidates, codes, k, *, n_folds, seed):

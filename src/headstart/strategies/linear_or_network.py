@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.core.types import AnyArray, FloatArray, IntArray, State
+from headstart.core.types import AnyArray, Decision, FloatArray, IntArray, State
 from headstart.strategies.descriptors import Scale, fit_scale
 from headstart.strategies.heads import softmax_rows
 from headstart.strategies.saved_classes import SavedClasses
@@ -50,8 +50,10 @@ class LinearOrNetwork(BaseEstimator):
     _noun: ClassVar[str]
     _sure: ClassVar[int] = 300  # items on which SURE must have been measured
     _fewest: ClassVar[int]  # items a class (the median class) below which no network is trained
+    _below: ClassVar[str] = ""  # why not, where it is to be said as a decision
     _score_name: ClassVar[str]
     _model_name: ClassVar[str]
+    decisions_: tuple[Decision, ...]
     _scales: dict[str, Scale]
     _linear: Linear | None
     _network: Network | None
@@ -185,7 +187,7 @@ class LinearOrNetworkClassifier(SavedClasses, ClassifierMixin, LinearOrNetwork):
         items = self._checked(X)
         labels = labels_of(y, len(items))
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        k = len(self.classes_)
+        k, self.decisions_ = len(self.classes_), ()
         if k == 1:
             self._scales = {}
             self._linear = self._network = None
@@ -210,6 +212,9 @@ class LinearOrNetworkClassifier(SavedClasses, ClassifierMixin, LinearOrNetwork):
         if not self.network:
             return False, "no network: network=False"
         if typical < self._fewest or len(rows) == 0:
+            if self._below:
+                few = f"{typical:g} labels a class, below {self._fewest}: {self._below}"
+                self.decisions_ = (Decision("scratch tries no network", few, "label more"),)
             return False, f"no network: fewer than {self._fewest} {self._noun} a class"
         sure = len(rows) >= self._sure and accuracy_and_loss(p, codes[rows])[0] >= SURE
         if sure:
