@@ -11,6 +11,7 @@ over classes they are biased downwards (rare classes vanish from resamples).
 * Gains of such metrics: the standard error gets the share of two more items, one won and one lost
   (Bonett & Price 2012), so that two models without a difference on 50 items are not called
   equal. In groups such a pair is worth what the groups that differ are worth.
+* Error rates, which may exceed 1, are treated as shares as long as they do not.
 * Metrics without bounds: plain t intervals, of RMSE, MAE and log loss on the log scale.
 
 The degrees of freedom are the effective number of groups minus one: a handful of groups gives a
@@ -265,7 +266,7 @@ def score_interval(
         low = 0.0 if found.bounded or not found.greater_is_better else -math.inf
         return low, (1.0 if found.greater_is_better else math.inf)
     t = _quantile(rests.df, level)
-    if found.bounded:
+    if found.bounded or (found.rate and estimate <= 1):
         return _wilson(estimate, se, rests, t)
     half = t * se * rests.dependence
     if metric == "r2" or estimate <= 0:
@@ -312,24 +313,26 @@ def gain_interval(
     scale : float
         By ``margin_scale``.
     """
-    bounded = known_metric(metric).bounded
+    found = known_metric(metric)
     if math.isnan(se) or rests.df <= 0:
-        return (-1.0, 1.0) if bounded else (-math.inf, math.inf)
+        return (-1.0, 1.0) if found.bounded else (-math.inf, math.inf)
     # two more units, one won and one lost, each worth as much as those that were seen to differ
     worth = 1.0
-    if bounded and differing:
+    if found.share and differing:
         count = rests.drawn.count
         worth = min(1.0, math.sqrt((se**2 * count + estimate**2) * count / differing))
-    two_more = math.sqrt(2) * worth * scale / (rests.size + 2) if bounded or not differing else 0.0
+    two_more = (
+        math.sqrt(2) * worth * scale / (rests.size + 2) if found.share or not differing else 0.0
+    )
     half = _quantile(rests.df, level) * rests.dependence * math.hypot(se, two_more)
-    centre = estimate * rests.size / (rests.size + 2) if bounded else estimate
+    centre = estimate * rests.size / (rests.size + 2) if found.share else estimate
     low, high = min(centre - half, estimate), max(centre + half, estimate)
-    return (max(low, -1.0), min(high, 1.0)) if bounded else (low, high)
+    return (max(low, -1.0), min(high, 1.0)) if found.bounded else (low, high)
 
 
 def margin_scale(metric: str, reference: float) -> float:
     """Return the score that margins of metrics without bounds are a share of."""
-    if known_metric(metric).bounded or metric == "r2":
+    if known_metric(metric).share or metric == "r2":
         return 1.0
     return abs(reference)
 

@@ -34,6 +34,8 @@ class Metric:
         One line for people.
     bounded : bool
         True where the metric lies between 0 and 1.
+    rate : bool
+        True for an error rate: as a share, though it may exceed 1.
     """
 
     name: str
@@ -42,6 +44,12 @@ class Metric:
     needs: Needs
     summary: str
     bounded: bool = False
+    rate: bool = False
+
+    @property
+    def share(self) -> bool:
+        """Whether differences are told in points: the metric is a share, or nearly one."""
+        return self.bounded or self.rate
 
     @property
     def sign(self) -> float:
@@ -108,8 +116,8 @@ METRICS: dict[str, Metric] = {
 SEQUENCE_METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("wer", (), False, "labels", "word error rate: wrong words a true word"),
-        Metric("cer", (), False, "labels", "character error rate: wrong characters a true one"),
+        Metric("wer", (), False, "labels", "word error rate: wrong words a true word", rate=True),
+        Metric("cer", (), False, "labels", "wrong characters a true one", rate=True),
         Metric("exact_match", (), True, "labels", "share of answers that are exactly right", True),
         Metric("answer_f1", (), True, "labels", "overlap of answers in words, averaged", True),
         Metric("span_f1", (), True, "labels", "F1 of whole spans, of all types together", True),
