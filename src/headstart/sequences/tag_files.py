@@ -1,0 +1,342 @@
+"""Tagged sentences: CoNLL files, JSON Lines with lists, tables of a word a row -> examples."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.core.errors import DataError
+from headstart.core.types import Decision
+from headstart.data.decoding import decode
+from headstart.evaluate.spans import BEGINS, INSIDE, OUTSIDE, split_tag
+from headstart.sequences.columns import Table, column, open_table
+
+WORDS = ("tokens", "words", "token", "word", "form", "text")
+TAGS = ("ner_tags", "tags", "labels", "ner", "tag", "label", "pos_tags", "pos", "chunk_tags")
+SENTENCES = ("sentence_id", "sentence", "sent_id", "sent", "sentence #", "doc", "document", "id")
+GROUPS = ("document", "document_id", "doc", "doc_id", "speaker")
+_DOCUMENT = "-DOCSTART-"
+_TYPELESS = frozenset("BIESLUO")
+
+
+@dataclass(frozen=True, eq=False)
+class Tagged:
+    """Sentences as they stand in a file.
+
+    Parameters
+    ----------
+    words, tags : list of tuples of str
+        ``tags`` is empty where none were asked for.
+    ids : list of str
+    places : list of str
+        The file, and the row or line where each sentence starts.
+    groups : list of str or None
+    columns : mapping of role to column name
+    decisions : tuple of Decision
+    """
+
+    words: list[tuple[str, ...]]
+    tags: list[tuple[str, ...]]
+    ids: list[str]
+    places: list[str]
+    groups: list[str] | None
+    columns: Mapping[str, str]
+    decisions: tuple[Decision, ...] = ()
+
+
+def read_tagged(
+    data: Any,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    group: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    tagged: bool = True,
+) -> Tagged:
+    """Read sentences, with their tags.
+
+    Parameters
+    ----------
+    data : path or DataFrame
+    label, text, group : str, optional
+        Columns of tags, of words, and of what no split may straddle.
+    columns : mapping of role to name, optional
+        Of training.
+    tagged : bool
+        False: tags are not looked for.
+
+    Raises
+    ------
+    DataError
+        Words and tags differ in number, a cell is empty, a tag cannot be understood.
+    """
+    table = open_table(data)
+    if table is None:
+        return _conll(Path(data), tagged)
+    words, said = column(table, "words", WORDS, named=text, columns=columns, option="--text")
+    tags: str | None = None
+    more: tuple[Decision, ...] = ()
+    if tagged:
+        tags, more = column(
+            table,
+            "tags",
+            TAGS,
+            named=label,
+            columns=columns,
+            option="--label",
+            taken=[str(words)],
+        )
+    known = {"words": str(words)} | ({"tags": str(tags)} if tags else {})
+    found = Tagged([], [], [], [], None, known, (*table.decisions, *said, *more))
+    if _is_list(table.cells(str(words))):
+        return _lists(table, found, group)
+    return _rows(table, found, group, columns)
+
+
+def _listed(cell: Any) -> list[Any] | None:
+    """Return a cell that holds a list, as JSON, as Python writes it, or as an array."""
+    if isinstance(cell, list | tuple | np.ndarray):
+        return list(cell)
+    if not isinstance(cell, str) or not cell.lstrip().startswith("["):
+        return None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(cell)
+        except (ValueError, SyntaxError):
+            continue
+        return found if isinstance(found, list) else None
+    return None
+
+
+def _is_list(cells: Sequence[Any]) -> bool:
+    present = [cell for cell in cells if cell is not None][:20]
+    return bool(present) and all(_listed(cell) is not None for cell in present)
+
+
+def _lists(table: Table, found: Tagged, group: str | None) -> Tagged:
+    words, tags = [], []
+    role = found.columns
+    targets = table.cells(role["tags"]) if "tags" in role else [None] * len(table.frame)
+    for row, (cell, target) in enumerate(
+        zip(table.cells(role["words"]), targets, strict=True), start=1
+    ):
+        where = f"{table.where}, row {row}"
+        listed = _listed(cell)
+        if listed is None:
+            raise DataError("this row has no list of words", where=where, got=cell)
+        words.append(tuple(str(one) for one in listed))
+        if "tags" not in role:
+            continue
+        named = _listed(target)
+        if named is None:
+            raise DataError("this row has no list of tags", where=where, got=target)
+        if len(named) != len(listed):
+            raise DataError(
+                "words and tags differ in number",
+                where=where,
+                got=f"{len(listed)} words, {len(named)} tags",
+            )
+        tags.append(tuple(str(one) for one in named))
+    groups = None
+    if group is not None:
+        column(table, "groups", (), named=group, option="--group")
+        groups = [str(one) for one in table.cells(group)]
+    places = [f"{table.where}, {one}" for one in table.ids]
+    return replace(found, words=words, tags=tags, ids=list(table.ids), places=places, groups=groups)
+
+
+def _rows(
+    table: Table, found: Tagged, group: str | None, columns: Mapping[str, str] | None
+) -> Tagged:
+    """Read a table of one word a row: a new sentence where the sentence column changes."""
+    role = dict(found.columns)
+    name, said = column(
+        table,
+        "sentences",
+        SENTENCES,
+        columns=columns,
+        option="",
+        required=False,
+        taken=list(role.values()),
+    )
+    if name is None:
+        raise DataError(
+            "no column tells which sentence a word belongs to",
+            where=table.where,
+            got=", ".join(str(one) for one in table.frame.columns),
+            allowed=f"a usual name: {', '.join(SENTENCES)}",
+            hint="or write lists of words as JSON Lines, or a CoNLL file with a blank line "
+            "between sentences",
+        )
+    role["sentences"] = name
+    words = table.cells(role["words"])
+    tags = table.cells(role["tags"]) if "tags" in role else [OUTSIDE] * len(words)
+    marks = table.cells(name)
+    if group is not None:
+        column(table, "groups", (), named=group, option="--group")
+    owners = table.cells(group) if group is not None else None
+    starts: list[int] = []
+    current: Any = None
+    for row, mark in enumerate(marks):
+        filled = mark is not None and mark != current
+        if not starts or filled:  # blank cells go on: some write the number on the first row only
+            starts.append(row)
+            current = mark if mark is not None else current
+        if words[row] is None:
+            raise DataError("this row has no word", where=f"{table.where}, row {row + 1}")
+        if tags[row] is None:
+            raise DataError("this row has no tag", where=f"{table.where}, row {row + 1}")
+    ends = [*starts[1:], len(words)]
+    pairs = list(zip(starts, ends, strict=True))
+    return replace(
+        found,
+        words=[tuple(str(one) for one in words[a:b]) for a, b in pairs],
+        tags=[tuple(str(one).strip() for one in tags[a:b]) for a, b in pairs]
+        if "tags" in role
+        else [],
+        ids=[f"row {a + 1}" for a, _ in pairs],
+        places=[f"{table.where}, row {a + 1}" for a, _ in pairs],
+        groups=[str(owners[a]) for a, _ in pairs] if owners is not None else None,
+        columns=role,
+        decisions=(*found.decisions, *said),
+    )
+
+
+def _conll(path: Path, tagged: bool) -> Tagged:
+    """Read words and tags parted by blanks or tabs: the first and the last of each line."""
+    if path.is_dir():
+        raise DataError("this task reads a file, not a folder", where=str(path))
+    text, decisions = decode(path.read_bytes(), str(path))
+    found = Tagged([], [], [], [], None, {}, decisions)
+    groups: list[str] = []
+    words: list[str] = []
+    tags: list[str] = []
+    document, start, width = 0, 0, 0
+
+    def close() -> None:
+        if words:
+            found.words.append(tuple(words))
+            found.tags.append(tuple(tags))
+            found.ids.append(f"line {start}")
+            found.places.append(f"{path}, line {start}")
+            groups.append(f"document {document}" if document else f"line {start}")
+        words.clear()
+        tags.clear()
+
+    for number, line in enumerate(text.splitlines(), start=1):
+        parts = line.split("\t") if "\t" in line else line.split()
+        if not line.strip():
+            close()
+            continue
+        if parts[0] == _DOCUMENT:
+            close()
+            document += 1
+            continue
+        if line.startswith("# "):
+            continue
+        if tagged and (len(parts) < 2 or (width and len(parts) != width)):
+            raise DataError(
+                "expected a word and its tag on this line",
+                where=f"{path}, line {number}",
+                got=line[:80],
+                allowed=f"{width or 2} parts",
+            )
+        width = len(parts)
+        start = start if words else number
+        words.append(parts[0].strip())
+        tags.append(parts[-1].strip())
+    close()
+    if not found.words:
+        raise DataError("the file has no sentence", where=str(path))
+    many = document > 1
+    said = (Decision("documents are not parted", "-DOCSTART- lines say where each begins"),)
+    return replace(
+        found,
+        tags=found.tags if tagged else [],
+        groups=groups if many else None,
+        decisions=decisions + (said if many else ()),
+    )
+
+
+def tidy(found: Tagged) -> Tagged:
+    """Return tags as models take them: well formed, types named, or an error with its place.
+
+    ``I-`` that begins a span becomes ``B-``; ``L-`` and ``U-`` become ``E-`` and ``S-``; bare ``B``
+    and ``I`` become ``B-span`` and ``I-span``.
+
+    Raises
+    ------
+    DataError
+        A tag has a prefix that no scheme has, among tags that have one.
+    """
+    counts = Counter(tag for tags in found.tags for tag in tags)
+    tags, decisions = found.tags, list(found.decisions)
+    if set(counts) <= _TYPELESS and {"B", "I"} <= set(counts):
+        tags = [tuple(t if t == OUTSIDE else f"{t}-span" for t in one) for one in tags]
+        decisions.append(Decision("tags B and I are of one type, span", "they name none"))
+        counts = Counter(tag for one in tags for tag in one)
+    prefixed = any(split_tag(tag)[0] in BEGINS for tag in counts)
+    if not prefixed and not any(split_tag(tag)[0] in INSIDE for tag in counts):
+        return replace(found, tags=list(tags), decisions=tuple(decisions))
+    letters = dict(zip("LU", "ES", strict=True))
+    made, changed = [], 0
+    for place, one in zip(found.places, tags, strict=True):
+        row: list[str] = []
+        before = (OUTSIDE, "")
+        for tag in one:
+            prefix, kind = split_tag(tag)
+            if not prefix:
+                raise DataError(
+                    "this tag has no prefix of IOB, IOBES or BILOU, while others have",
+                    where=place,
+                    got=tag,
+                    allowed=f"{OUTSIDE}, B-TYPE, I-TYPE, E-TYPE, S-TYPE, L-TYPE, U-TYPE",
+                )
+            prefix = letters.get(prefix, prefix)
+            goes_on = before[0] in ("B", "I") and before[1] == kind
+            if prefix in ("I", "E") and not goes_on:
+                changed += 1
+                prefix = "B" if prefix == "I" else "S"
+            before = (prefix, kind)
+            row.append(tag if prefix == OUTSIDE else f"{prefix}-{kind}")
+        made.append(tuple(row))
+    if changed:
+        why = "as conlleval reads them: no B- stands before them"
+        decisions.append(Decision(f"{changed} tags that begin a span are read so", why))
+    if any(tag[:2] in ("L-", "U-") for tag in counts):
+        decisions.append(Decision("L- and U- are called E- and S-", "BILOU and IOBES are one"))
+    return replace(found, tags=made, decisions=tuple(decisions))
+
+
+def may_follow(tags: Sequence[str]) -> tuple[Any, Any]:
+    """Return which tags may follow which, (k, k) bool, and which may come first, (k,) bool.
+
+    Parameters
+    ----------
+    tags : sequence of str, length k
+        Plain ones may follow any other. ``I-`` and ``E-`` only follow ``B-`` and ``I-`` of their
+        type; where the tags have ``E-`` or ``S-``, a span that is begun has to go on.
+    """
+    split = [split_tag(tag) for tag in tags]
+    strict = any(prefix in ("E", "S") for prefix, _ in split)
+    k = len(tags)
+    allowed = np.ones((k, k), dtype=bool)
+    first = np.array([prefix not in ("I", "E") for prefix, _ in split])
+    for i, (before, kind) in enumerate(split):
+        for j, (after, other) in enumerate(split):
+            inside = after in ("I", "E")
+            begun = before in ("B", "I")
+            if inside:
+                allowed[i, j] = begun and kind == other
+            elif strict and before == "I":
+                allowed[i, j] = False
+    # a tag that nothing may follow, as I- of a type whose E- was never seen, frees its row
+    allowed[~allowed.any(axis=1)] = True
+    return allowed, first if first.any() else np.ones(k, dtype=bool)

@@ -1,0 +1,283 @@
+"""Token classification: a tag for each word of a sentence, as names of people or parts of speech.
+
+Spans count first: a name is right where all its words and its type are. A word with a plain tag is
+a span of one word, so for parts of speech the F1 of spans is the share of words that are right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from headstart.core.errors import DataError, OptionError, UnknownNameError
+from headstart.core.types import SILENT, Decision, Modality, Reporter, Skipped, State
+from headstart.data.tables import table_ending
+from headstart.evaluate.spans import SPAN_F1, TOKEN_ACCURACY
+from headstart.sequences.base import (
+    Contender,
+    Examples,
+    Model,
+    Plan,
+    Reading,
+    SequenceKind,
+    copies,
+    fingerprint,
+)
+from headstart.sequences.tag_files import Tagged, read_tagged, tidy
+from headstart.sources import usual_source
+
+if TYPE_CHECKING:
+    from headstart.sources.cards import SourceCard
+
+_CONLL = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".txt")
+_WORD = re.compile(r"\w+(?:[-'\u2019.]\w+)*|[^\w\s]")
+TRANSFERS = ("probe", "lora", "finetune")
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Cut a text into words and signs.
+
+    Examples
+    --------
+    >>> words_of("Dr. No isn't here.")
+    ('Dr', '.', 'No', "isn't", 'here', '.')
+    """
+    return tuple(_WORD.findall(text))
+
+
+class TokenClassification(SequenceKind):
+    """Tags of words: IOB, IOBES and BILOU spans, or plain tags."""
+
+    name: ClassVar[str] = "token-classification"
+    modality: ClassVar[Modality] = "text"
+    measures = (SPAN_F1, TOKEN_ACCURACY)
+    strategies: ClassVar[tuple[str, ...]] = ("scratch", *TRANSFERS)
+
+    def read(
+        self,
+        data: Any,
+        *,
+        label: str | None = None,
+        text: str | None = None,
+        path: str | None = None,
+        group: str | None = None,
+        test: Any = None,
+        columns: Mapping[str, str] | None = None,
+        allow_unreadable: float = 0.05,
+        reporter: Reporter = SILENT,
+    ) -> Reading:
+        """Read tagged sentences; see ``SequenceKind.read``."""
+        if path is not None:
+            raise OptionError("words are read from the file itself", where="--path", got=path)
+        found = tidy(read_tagged(data, label=label, text=text, group=group, columns=columns))
+        decisions = list(found.decisions)
+        train, held = _examples(found, group is not None), None
+        if test is not None:
+            role = dict(found.columns)
+            apart = tidy(read_tagged(test, label=label, text=text, group=group, columns=role))
+            held = _examples(apart, group is not None)
+            seen = set(held.inputs)
+            kept = [i for i, one in enumerate(train.inputs) if one not in seen]
+            if not kept:
+                raise DataError("every sentence is in the test part as well", got=train.n)
+            if len(kept) < train.n:
+                what = f"{train.n - len(kept)} sentences are not learnt from"
+                decisions.append(Decision(what, "they are in the test part as well, which judges"))
+                train = train.take(kept)
+        count = len({tag for tags in train.targets for tag in tags})
+        what = f"{train.n:,} sentences, {sum(map(len, train.inputs)):,} words, {count} tags"
+        decisions.append(Decision(what, "a sentence is an example: it is held out as a whole"))
+        return Reading(
+            train=train,
+            test=held,
+            origin="DataFrame" if hasattr(data, "iloc") else str(data),
+            label_name=found.columns.get("tags", "tags"),
+            columns=found.columns,
+            fingerprint=fingerprint(
+                ["\x1f".join(one).encode("utf-8", "replace") for one in train.inputs],
+                ["\x1f".join(one) for one in train.targets],
+            ),
+            decisions=tuple(decisions),
+        )
+
+    def read_inputs(
+        self,
+        inputs: Sequence[str],
+        *,
+        text: str | None = None,
+        path: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        reporter: Reporter = SILENT,
+    ) -> tuple[tuple[Any, ...], tuple[str, ...], tuple[Skipped, ...]]:
+        """Read sentences: files as in training, ``.txt`` files of a text a line, or texts."""
+        if hasattr(inputs, "iloc"):
+            inputs = [inputs]  # type: ignore[list-item]
+        made: list[Any] = []
+        ids: list[str] = []
+        for one in inputs:
+            file = None if hasattr(one, "iloc") else _file(one)
+            if file is None and not hasattr(one, "iloc"):
+                made.append(words_of(one))
+                ids.append(one)
+            elif file is not None and file.suffix == ".txt":
+                for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+                    if line.strip():
+                        made.append(words_of(line))
+                        ids.append(f"line {number}")
+            else:
+                found = read_tagged(file or one, text=text, columns=columns, tagged=False)
+                made += found.words
+                ids += found.ids
+        if not made:
+            raise DataError("there is no sentence to tag", where="INPUT")
+        return tuple(made), tuple(ids), ()
+
+    def items(self, items: Any) -> tuple[Any, ...]:
+        """Take sentences: texts, which are cut into words, or lists of words."""
+        if isinstance(items, str):
+            raise OptionError("expected a list of sentences", where="items", got=items[:80])
+        found = []
+        for at, one in enumerate(items):
+            if isinstance(one, str):
+                found.append(words_of(one))
+            elif isinstance(one, list | tuple) and all(isinstance(word, str) for word in one):
+                found.append(tuple(one))
+            else:
+                raise DataError(
+                    "this item is no sentence",
+                    where=f"items[{at}]",
+                    got=type(one).__name__,
+                    allowed="a text, or a list of words",
+                )
+        return tuple(found)
+
+    def plan(
+        self,
+        train: Examples,
+        *,
+        source: Sequence[str] = (),
+        strategy: Sequence[str] = (),
+        budget: float = 600.0,
+    ) -> Plan:
+        """Compare a conditional random field without a source with transfers; cheapest first."""
+        from headstart.sequences.encoder import Frozen, text_source
+        from headstart.sequences.taggers import cut_words, fit_chain_tagger, fit_tuned_tagger
+
+        if not any(train.targets):
+            raise DataError("no sentence has a tag to learn from", got=f"{train.n} sentences")
+        for name in strategy:
+            if name not in self.strategies:
+                raise UnknownNameError("strategy", name, self.strategies, where="--strategy")
+        wanted = [name for name in TRANSFERS if name in (strategy or TRANSFERS)]
+        cards, decisions = _cards(source, bool(wanted), text_source)
+        transfers = []
+        for name in wanted:
+            for card in cards:
+                if name != "probe":
+                    fit = partial(_tuned, fit_tuned_tagger, card, name)
+                else:
+                    fit = partial(_probe, fit_chain_tagger, _Shared(card, Frozen, cut_words))
+                transfers.append(Contender(name, card.name, fit))
+
+        def scratch(train: Examples, *, seed: int, reporter: Reporter = SILENT) -> Model:
+            return fit_chain_tagger(train, reporter=reporter)
+
+        return Plan(Contender("scratch", None, scratch), tuple(transfers), not strategy, decisions)
+
+    def open(
+        self, strategy: str, source: SourceCard | None, weights_sha256: str, state: State
+    ) -> Model:
+        """Open a saved tagger; see ``SequenceKind.open``."""
+        from headstart.core.errors import BundleCorruptError
+        from headstart.sequences.encoder import Frozen, opened
+        from headstart.sequences.taggers import cut_words, open_chain, open_tuned
+
+        if strategy not in self.strategies or (strategy == "scratch") != (source is None):
+            raise BundleCorruptError("no strategy of token classification", got=strategy)
+        if source is None:
+            return open_chain(state, None)
+        backbone = opened(source, weights_sha256)
+        if strategy == "probe":
+            return open_chain(state, Frozen(backbone, cut_words))
+        return open_tuned(state, backbone, strategy)
+
+    def shown(self, value: Any) -> str:
+        """Return tags as they stand in the column ``label``, parted by blanks."""
+        return " ".join(value)
+
+
+class _Shared:
+    """A frozen source that is loaded once, with the states it has made."""
+
+    def __init__(self, card: SourceCard, frozen: Any, cut: Any) -> None:
+        self._card, self._make, self._cut = card, frozen, cut
+        self._made: Any = None
+
+    def get(self, reporter: Reporter) -> Any:
+        from headstart.sequences.encoder import opened
+
+        if self._made is None:
+            self._made = self._make(opened(self._card, reporter=reporter), self._cut)
+        return self._made
+
+
+def _probe(
+    fit: Any, shared: _Shared, train: Examples, *, seed: int, reporter: Reporter = SILENT
+) -> Model:
+    model: Model = fit(train, shared.get(reporter), reporter=reporter)
+    return model
+
+
+def _tuned(
+    fit: Any,
+    card: SourceCard,
+    method: str,
+    train: Examples,
+    *,
+    seed: int,
+    reporter: Reporter = SILENT,
+) -> Model:
+    model: Model = fit(train, card, method, seed=seed, reporter=reporter)
+    return model
+
+
+def _cards(
+    source: Sequence[str], needed: bool, card_of: Any
+) -> tuple[list[SourceCard], tuple[Decision, ...]]:
+    if not needed:
+        return [], ()
+    if source:
+        return [card_of(name) for name in source], ()
+    name, why = usual_source("text")
+    return [card_of(name)], (Decision(f"source {name}", why, "--source NAME uses another"),)
+
+
+def _examples(found: Tagged, grouped: bool) -> Examples:
+    import numpy as np
+
+    own = None if found.groups is None else np.asarray(found.groups)
+    return Examples(
+        inputs=tuple(found.words),
+        targets=tuple(found.tags),
+        ids=tuple(found.ids),
+        groups=copies(found.words, own),
+        grouped=grouped,
+    )
+
+
+def _file(one: Any) -> Path | None:
+    """Return the file that an input names, or None for a text."""
+    if not isinstance(one, str | Path) or len(str(one)) > 1000 or "\n" in str(one):
+        return None
+    path = Path(one).expanduser()
+    named = table_ending(path) is not None or path.suffix in _CONLL
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):
+        return None
+    if named and not there and " " not in str(one):
+        raise DataError("there is no such file", where=str(one))
+    return path if there else None
