@@ -115,11 +115,11 @@ def test_items_of_another_modality_and_sources_that_cannot_be_tuned() -> None:
         make("finetune", "text").fit(items_of("image"), Y)
     with pytest.raises(DataError, match=r"items\[0\]"):
         make("finetune", "image").fit(X, Y)
-    audio = backbone_of("bert")
-    audio.card = replace(audio.card, modality="audio")
+    other = backbone_of("bert")
+    other.card = replace(other.card, modality="table")
     with pytest.raises(OptionError, match="cannot be tuned") as raised:
-        make("finetune", "text", source=audio).fit(X, Y)
-    assert raised.value.allowed == ["text", "image"]
+        make("finetune", "text", source=other).fit(X, Y)
+    assert raised.value.allowed == ["text", "image", "audio"]
     from headstart.strategies.tuning.items import TextItems
 
     with pytest.raises(DataError, match="not a text") as where:
@@ -180,10 +180,10 @@ def test_a_search_needs_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", strategies.STRATEGIES)
-def test_strategies_that_tune_take_texts_and_images(name: str) -> None:
+def test_strategies_that_tune_take_texts_images_and_sounds(name: str) -> None:
     spec = strategies.STRATEGIES[name]
     if spec.tunes:
-        assert spec.modalities == ("image", "text")
+        assert spec.modalities == ("image", "text", "audio")
         assert spec.supports("regression", "image") or name == "contrastive"
 
 

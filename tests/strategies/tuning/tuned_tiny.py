@@ -10,14 +10,14 @@ import torch
 
 from headstart import sources, strategies
 from headstart.core.types import AnyArray, State
-from headstart.sources import SourceCard, bert, efficientnet_lite, mpnet
+from headstart.sources import SourceCard, bert, efficientnet_lite, ge2e, mpnet, musicnn, whisper
 
 DIM = 16
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 N_WORDS = 400  # many more than occur, so that only the rows in use are trained
 NAMES = [name for name, spec in strategies.STRATEGIES.items() if spec.tunes]
 KINDS = ("classes", "numbers", "sets")
-MODALITIES = ("text", "image")
+MODALITIES = ("text", "image", "audio")
 FAST: dict[str, Any] = {
     "epochs": 2,
     "batch": 8,
@@ -31,6 +31,24 @@ _BERT = {"hidden": DIM, "heads": 2, "intermediate": 24, "positions": 40, "eps": 
 _BERT |= {"vocab_size": len(SPECIAL) + N_WORDS, "dropout": 0.1}
 _IMAGE = {"size": 64, "interpolation": "bicubic", "crop": 0.875}
 _IMAGE |= {"mean": [0.5] * 3, "std": [0.5] * 3}
+
+
+RATE = 8000
+_HEARD = {"rate": RATE, "seconds": 0.5, "normalise": False}
+_AUDIO: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "whisper": (
+        {"mels": 16, "hidden": DIM, "layers": 2, "heads": 2, "intermediate": 24, "positions": 40},
+        _HEARD | {"front": "whisper", "mels": 16, "silence": [0.02, 0.04], "floor": 40},
+    ),
+    "ge2e": (
+        {"mels": 8, "hidden": 12, "layers": 3, "dim": DIM},
+        _HEARD | {"front": "ge2e", "mels": 8, "seconds": 30.0, "normalise": True},
+    ),
+    "musicnn": (
+        {"timbre": 2, "rhythm": 2, "mid": 3, "dim": DIM, "classes": 3},
+        _HEARD | {"front": "musicnn", "mels": 96, "seconds": 30.0},
+    ),
+}
 
 
 class Told:
@@ -71,16 +89,18 @@ def card_of(family: str, **changes: Any) -> SourceCard:
         "bert": _BERT | {"layers": 3, "types": 2},
         "mpnet": _BERT | {"layers": 2, "buckets": 8},
         "lite": {"stem": 4, "widths": [6] * 7, "depths": [1] * 7, "classes": 3},
-    }[family]
+    }.get(family) or _AUDIO[family][0]
     image = family == "lite"
+    modality = "audio" if family in _AUDIO else "image" if image else "text"
+    spec = _AUDIO[family][1] if family in _AUDIO else _IMAGE if image else _TEXT
     fields: dict[str, Any] = {
         "name": f"tiny-{family}",
-        "modality": "image" if image else "text",
+        "modality": modality,
         "title": "random weights",
         "pretrained_on": "nothing",
         "parameters": 1,
         "dim": DIM,
-        "input": _IMAGE if image else _TEXT,
+        "input": spec,
         "licence": "CC0-1.0",
         "permissive": True,
         "family": "efficientnet-lite" if image else family,
@@ -106,13 +126,19 @@ def _weights(shape: Any) -> dict[str, AnyArray]:
 
 
 def backbone_of(family: str, *, special: bool = True, **changes: Any) -> Any:
-    """Make a backbone: "bert" and "mpnet" (or "text"), "lite" (or "image")."""
-    family = {"text": "bert", "image": "lite"}.get(family, family)
+    """Make a backbone: "bert" and "mpnet" (or "text"), "lite" (or "image"), or of sounds.
+
+    These are "whisper" (or "audio"), "ge2e" and "musicnn".
+    """
+    family = {"text": "bert", "image": "lite", "audio": "whisper"}.get(family, family)
     card = card_of(family, **changes)
-    build = {"bert": bert, "mpnet": mpnet, "lite": efficientnet_lite}[family].build
-    return sources.from_state(
-        card, _weights(build(card)), None if family == "lite" else tokenizer_json(special)
-    )
+    rooms: dict[str, Any] = {"bert": bert, "mpnet": mpnet, "lite": efficientnet_lite}
+    build = (rooms | {"whisper": whisper, "ge2e": ge2e, "musicnn": musicnn})[family].build
+    text = tokenizer_json(special) if card.modality == "text" else None
+    weights = _weights(build(card))
+    if family == "ge2e":  # mel power is small: it would hear nothing
+        weights["blocks.0.lstm.weight_ih_l0"] *= 100
+    return sources.from_state(card, weights, text)
 
 
 @functools.cache
@@ -131,10 +157,25 @@ def items_of(modality: str, n: int = 24, seed: int = 0) -> Any:
             other = [f"w{40 + j}" for j in rng.integers(0, 10, int(rng.integers(1, 8)))]
             texts.append(" ".join(rng.permutation([*own, *other])))
         return texts
+    if modality == "audio":
+        return [(sound(i % 3, rng), RATE) for i in range(n)]
     images = rng.integers(0, 120, (n, 36, 44, 3))
     for i in range(n):
         images[i, ..., i % 3] += 90
     return list(images.astype(np.uint8))
+
+
+def sound(code: int, rng: np.random.Generator) -> AnyArray:
+    """Make a tone, noise or clicks of 0.1 to 0.3 s, of 16 bits."""
+    time = np.arange(int(RATE * rng.uniform(0.1, 0.3))) / RATE
+    pitch = rng.uniform(300, 500)
+    wave = (
+        np.sin(2 * np.pi * pitch * time),
+        0.3 * rng.normal(size=len(time)),
+        np.exp(-40 * (time * 19 % 1)) * np.sin(8 * np.pi * pitch * time),
+    )[code]
+    noisy = wave * rng.uniform(0.2, 0.6) + 0.005 * rng.normal(size=len(time))
+    return (np.clip(noisy, -1, 1) * 32000).astype(np.int16)
 
 
 def labels_of(kind: str, n: int = 24) -> Any:

@@ -1,4 +1,4 @@
-"""Augmentation of images as batches of tensors: one resampling, one mixing of colours."""
+"""Augmentation: of images as batches, one resampling, one mixing of colours; of sounds, masks."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ PATCH = (0.02, 0.2)  # and its share of the area, whatever the strength
 PATCH_ASPECT = math.log(3.0)  # log of its width over its height, either way
 CROP_ASPECT = math.log(4 / 3)  # the same of a crop
 SHARPEST = 1.5  # pictures more than this larger than asked for are first shrunk to that
+BANDS, TIME = 1 / 3, 0.2  # share of the bands, and of the time, that a mask of a sound may hide
+MASKS = 2  # of each kind
 _LUMA = (0.299, 0.587, 0.114)
 _DRAWS = 15
 
@@ -63,13 +65,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         _check_crop(self.crop)
-        if not 0 <= self.strength <= 1:
-            raise OptionError(
-                "the strength of augmentation is out of range",
-                where="strength",
-                got=self.strength,
-                allowed="0 to 1",
-            )
+        _check_strength(self.strength)
 
     def __call__(self, pixels: Tensor, size: int, generator: torch.Generator) -> Tensor:
         """Return changed images, float32 (n, 3, size, size), channels last, values 0 to 255.
@@ -154,6 +150,75 @@ class Augment:
             seen[row, :, top : top + height, left : left + width] = mean
 
 
+@dataclass(frozen=True)
+class SpecAugment:
+    """Stripes of the time and of the frequencies of a sound are hidden: SpecAugment, no time warp.
+
+    Parameters
+    ----------
+    strength : float
+        0 to 1. At 1 each of two masks hides up to a third of the bands (as Park et al., 27 of 80)
+        and each of two others up to a fifth of the time; below, proportionally less. The widths
+        and the places are uniform. What is hidden becomes the mean of what counts.
+
+    Raises
+    ------
+    OptionError
+        The strength is out of range.
+
+    References
+    ----------
+    Park et al., "SpecAugment: a simple data augmentation method for automatic speech
+    recognition", Interspeech 2019.
+
+    Examples
+    --------
+    >>> frames, mask = torch.rand(50, 80), torch.ones(50, dtype=torch.int64)
+    >>> SpecAugment(1.0)(frames, mask, torch.Generator().manual_seed(0)).shape
+    torch.Size([50, 80])
+    """
+
+    strength: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_strength(self.strength)
+
+    def __call__(self, frames: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+        """Return a changed copy of the frames of one sound.
+
+        Parameters
+        ----------
+        frames : Tensor of shape (t, bands), (t) or (channels, t, bands)
+            Of samples (t) only stretches of time are hidden; of channels the same in all.
+        mask : Tensor of shape (t)
+            Frames other than those that are 1 (silence, padding) stay as they are; of channels all
+            frames count.
+        generator : torch.Generator
+            Draws the same count of numbers a sound, whatever the strength.
+        """
+        drawn = torch.rand(MASKS, 4, generator=generator, device=generator.device).tolist()
+        counted = torch.nonzero(mask == 1).flatten()
+        if not len(counted):
+            return frames
+        found = frames.clone()
+        part = found if frames.ndim < 3 else found.movedim(0, -1)  # time comes first
+        if frames.ndim < 3:  # what counts is one stretch
+            part = part[int(counted[0]) : int(counted[-1]) + 1]
+        mean = part.mean()
+        for wide, place, long, start in drawn:
+            if part.ndim > 1:
+                _hide(part, 1, wide * self.strength * BANDS, place, mean)
+            _hide(part, 0, long * self.strength * TIME, start, mean)
+        return found
+
+
+def _hide(part: Tensor, axis: int, share: float, place: float, mean: Tensor) -> None:
+    """Set a stripe across an axis to the mean, in place."""
+    size = part.shape[axis]
+    width = int(share * size + 0.5)
+    part.narrow(axis, int(place * (size - width + 1)), width).fill_(mean)
+
+
 def centre(pixels: Tensor, size: int, crop: float = 1.0) -> Tensor:
     """Return the middle of images, float32 (n, 3, size, size), channels last, values 0 to 255.
 
@@ -197,6 +262,16 @@ def _grid(theta: Tensor, size: int) -> Tensor:
         row, column = across * places + middle, down * places
         torch.add(row[:, None, :], column[:, :, None], out=grid[..., axis])
     return grid
+
+
+def _check_strength(strength: float) -> None:
+    if not 0 <= strength <= 1:
+        raise OptionError(
+            "the strength of augmentation is out of range",
+            where="strength",
+            got=strength,
+            allowed="0 to 1",
+        )
 
 
 def _check_crop(crop: float) -> None:

@@ -50,7 +50,7 @@ class Tuned(BaseEstimator):
     ----------
     source : str, Backbone or None
         A name for ``headstart.sources.load``, or a loaded backbone (it is not changed); None takes
-        the default for texts or images.
+        the default for texts, images or sounds.
     rate, head_rate : float, optional
         Peak learning rates of the last block and of the head.
     decay : float, optional
@@ -71,8 +71,10 @@ class Tuned(BaseEstimator):
     dropout : float, optional
         In the blocks that train; None: the source's own.
     class_weight : None, "balanced" or dict
-    augment : float
-        Strength of image augmentation, 0 to 1; 0 still crops (see ``crop``).
+    augment : float, optional
+        Strength of the augmentation of images and sounds, 0 to 1; by default as the rules say. Of
+        images 0 still crops (see ``crop``); of sounds stripes of time and frequency are hidden
+        (SpecAugment).
     crop : float
         Least share of an image that a random crop keeps, above 0 to 1; 1 crops nothing.
     flip : bool or "auto"
@@ -146,7 +148,7 @@ class Tuned(BaseEstimator):
         smoothing: float = 0.1,
         dropout: float | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
-        augment: float = 0.5,
+        augment: float | None = None,
         crop: float = 0.5,
         flip: bool | Literal["auto"] = "auto",
         mixup: float = 0.0,
@@ -194,7 +196,8 @@ class Tuned(BaseEstimator):
         Parameters
         ----------
         X : sequence of length n
-            Texts; or paths, PIL images or (H, W[, C]) uint8 arrays.
+            Texts; paths, PIL images or (H, W[, C]) uint8 arrays; paths of sounds, or
+            ``(samples, rate)``.
         y : sequence of length n, or array of shape (n, k)
             Labels; numbers for a regressor; for a classifier also indicators of shape (n, k),
             0 or 1: any number of the k labels at once.
@@ -300,9 +303,8 @@ class Tuned(BaseEstimator):
         from headstart import sources
 
         name = self.source
-        modality: Modality = "text" if isinstance(X[0], str) and not _file(X[0]) else "image"
         if name is None:
-            name = sources.default_source(modality)
+            name = sources.default_source(_modality_of(X[0]))
         base = sources.load(name, reporter=self.reporter) if isinstance(name, str) else name
         if base.card.modality not in RULES:
             raise OptionError(
@@ -473,8 +475,17 @@ def _by_place(X: Any) -> Any:
     return list(X) if hasattr(X, "iloc") else X
 
 
-def _file(text: str) -> bool:
-    """Say whether a text is rather the path of an image."""
-    from headstart.data.images import SUFFIXES
+def _modality_of(item: Any) -> Modality:
+    """Return what an item is: a text, an image or a sound; a file by its name."""
+    from headstart.data import images
+    from headstart.data.content import is_sound
+    from headstart.data.sound_file import SUFFIXES
 
-    return len(text) < 1000 and Path(text).suffix.lower() in SUFFIXES
+    if is_sound(item):
+        return "audio"
+    if not isinstance(item, str | Path):
+        return "image"
+    suffix = Path(item).suffix.lower() if len(str(item)) < 1000 else ""
+    if suffix in SUFFIXES:
+        return "audio"
+    return "image" if isinstance(item, Path) or suffix in images.SUFFIXES else "text"

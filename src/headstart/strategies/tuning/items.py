@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, IntArray, Reporter
@@ -30,8 +31,8 @@ _HASH_ROWS = 256
 class Items(Protocol):
     """Prepared items.
 
-    ``sizes`` is what each costs: tokens of a text, 1 for an image. ``first`` is the block that
-    takes what ``load`` returns: 0 unless a prefix of the backbone has been run already.
+    ``sizes`` is what each costs: tokens of a text, frames of a sound, 1 for an image. ``first`` is
+    the block that takes what ``load`` returns: 0 unless a prefix of the backbone has been run.
     """
 
     sizes: IntArray
@@ -65,8 +66,35 @@ class Midway:
     as_tuple: bool
 
 
+@dataclass(frozen=True, eq=False)
+class SoundBatch:
+    """Sounds as the rows that a network takes, some or many of each, and how they become one.
+
+    Parameters
+    ----------
+    parts : tuple
+        Batches of rows, each as the backbone or one of its blocks takes it.
+    shares : Tensor of shape (n, rows)
+        What each row counts in the features of each of the n sounds.
+    normalise : bool
+        Whether the average is scaled to length 1.
+    """
+
+    parts: tuple[Any, ...]
+    shares: Tensor
+    normalise: bool
+
+    def averaged(self, rows: Tensor) -> Tensor:
+        """Return the features (n, dim) of the sounds from those (rows, dim) of their rows."""
+        mean = self.shares @ rows
+        return functional.normalize(mean, dim=1) if self.normalise else mean
+
+
 def moved(batch: Any, device: torch.device) -> Any:
     """Return a batch on a device."""
+    if isinstance(batch, SoundBatch):
+        parts = tuple(moved(part, device) for part in batch.parts)
+        return replace(batch, parts=parts, shares=batch.shares.to(device))
     if isinstance(batch, Midway):
         hidden = moved(batch.hidden, device)
         return replace(batch, batch=moved(batch.batch, device), hidden=hidden)

@@ -298,7 +298,7 @@ class Loop:
             part = index[piece]
             batch = self.items.load(part, self.progress.epoch, self.generator)
             targets = self.objective.targets(part)
-            if settings.mixup and not isinstance(batch, tuple):
+            if settings.mixup and isinstance(batch, Tensor):
                 batch, targets = regularise.mixup(batch, targets, settings.mixup, self.generator)
             share = self.objective.weights[torch.from_numpy(part)].to(self.device) / weight
             with self._autocast():

@@ -17,7 +17,7 @@ from headstart.core.errors import OptionError
 from headstart.core.types import AnyArray, FloatArray, IntArray
 from headstart.sources.backbone import Backbone
 from headstart.strategies.tuning import lora
-from headstart.strategies.tuning.items import Midway
+from headstart.strategies.tuning.items import Midway, SoundBatch
 from headstart.strategies.tuning.settings import Settings
 
 _NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -117,6 +117,15 @@ class Network(nn.Module):
             What ``backbone.start`` takes, or the state before block ``first``.
         first : int
         """
+        if isinstance(batch, SoundBatch):
+            rows = [self._pooled(part, first) for part in batch.parts]
+            features = batch.averaged(torch.cat(rows))
+        else:
+            features = self._pooled(batch, first)
+        return features, self.head((features - self.mean) / self.scale)
+
+    def _pooled(self, batch: Any, first: int) -> Tensor:
+        """Return the backbone's features (n, dim), float32, of a batch or a state."""
         frozen = self.first_trained
         state = batch
         if isinstance(batch, Midway):
@@ -127,8 +136,8 @@ class Network(nn.Module):
             first = frozen
         for block in self.backbone.blocks[first:]:
             state = block(state)
-        features = self.backbone.pool(state).float()
-        return features, self.head((features - self.mean) / self.scale)
+        pooled: Tensor = self.backbone.pool(state).float()
+        return pooled
 
     def prepare(self, settings: Settings, used: IntArray | None, generator: torch.Generator) -> int:
         """Say what trains, as the settings ask; return the first block that may.
@@ -144,7 +153,7 @@ class Network(nn.Module):
         Raises
         ------
         OptionError
-            There are fewer blocks than shall train.
+            There are fewer blocks than shall train, or nothing in them that can.
         """
         depth = self.n_blocks if settings.depth is None else settings.depth
         if not 0 <= depth <= self.n_blocks:
@@ -163,8 +172,10 @@ class Network(nn.Module):
                     lora.adapt(block, rank=settings.rank, alpha=settings.alpha, generator=generator)
                 continue
             for name, parameter in block.named_parameters():
-                if settings.train == "all" or name.rpartition(".")[2] == "bias":
+                if settings.train == "all" or _bias(name):
                     parameter.requires_grad_(True)
+        if depth and not any(p.requires_grad for p in self.backbone.parameters()):
+            raise _nothing_to_train(self.backbone, settings, first)
         if settings.train == "all" and first == 0 and used is not None:
             self._keep_rows(used)
         if settings.dropout is not None:
@@ -290,6 +301,22 @@ class Network(nn.Module):
             else:
                 found[short] = array
         return found
+
+
+def _bias(name: str) -> bool:
+    """Say whether a parameter is a bias, by its name; an LSTM has ``bias_ih_l0`` and the like."""
+    return name.rpartition(".")[2].startswith("bias")
+
+
+def _nothing_to_train(backbone: Backbone, settings: Settings, first: int) -> OptionError:
+    """Return the error for blocks that have nothing of what shall train."""
+    wanted = {"lora": "linear layer or 1x1 convolution for LoRA", "biases": "bias"}
+    return OptionError(
+        f"the blocks that would train have no {wanted.get(settings.train, 'weight')}",
+        where=f"the source {backbone.card.name}",
+        got=", ".join(backbone.block_names[first:]),
+        hint="another strategy, as partial or finetune; or another source",
+    )
 
 
 def _adaptable(block: nn.Module) -> bool:

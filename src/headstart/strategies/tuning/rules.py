@@ -40,7 +40,7 @@ _IMAGE: dict[str, dict[str, Any]] = {
     "bitfit": _FROM_PROBE | {"rate": 5e-3, "head_rate": 3e-3, "decay": 1.0, "train": "biases"},
     "contrastive": {"rate": 1e-3, "contrast": 0.1},
 }
-RULES: dict[Modality, dict[str, dict[str, Any]]] = {"text": _TEXT, "image": _IMAGE}
+RULES: dict[Modality, dict[str, dict[str, Any]]] = {"text": _TEXT, "image": _IMAGE, "audio": _TEXT}
 
 FEWEST_TO_VALIDATE = 40  # labelled items below which none are spared for validation
 FEWEST_TO_STOP = 32  # labels a class below which contrastive tuning takes its steps and no look
@@ -86,6 +86,11 @@ def views_for(epochs: int) -> int:
     Each costs a pass through the frozen blocks; from 1 to 8.
     """
     return min(max(epochs // 4, 1), 8)
+
+
+def strength_for(modality: Modality) -> float:
+    """Return the strength of augmentation."""
+    return 0.5
 
 
 def depth_for(n_blocks: int, per_class: float) -> int:
@@ -203,7 +208,7 @@ def settings_for(
         weight_decay=options.weight_decay,
         smoothing=0.0 if target == "numbers" else options.smoothing,
         dropout=options.dropout,
-        strength=options.augment,
+        strength=strength_for(modality) if options.augment is None else options.augment,
         crop=options.crop,
         flip=options.flip is True,
         mixup=options.mixup,
@@ -257,7 +262,18 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _WHOLE = ("epochs", "batch", "patience", "trials", "size", "rank", "depth")
 _MAY_BE_NONE = frozenset(
-    ("rate", "head_rate", "decay", "epochs", "batch", "depth", "dropout", "size", "validation")
+    (
+        "rate",
+        "head_rate",
+        "decay",
+        "epochs",
+        "batch",
+        "depth",
+        "dropout",
+        "augment",
+        "size",
+        "validation",
+    )
 )
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "schedule": ("cosine", "one-cycle", "constant", "linear"),

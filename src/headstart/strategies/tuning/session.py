@@ -16,7 +16,7 @@ from headstart.encode import device as devices
 from headstart.strategies import base as dictionary
 from headstart.strategies.temper import sharpness
 from headstart.strategies.tuned import tuned_backbone
-from headstart.strategies.tuning.augment import Augment
+from headstart.strategies.tuning.augment import Augment, SpecAugment
 from headstart.strategies.tuning.contrast import Pairs, head_of
 from headstart.strategies.tuning.flips import mirrored_are_alike
 from headstart.strategies.tuning.items import ImageItems, Items, TextItems
@@ -28,6 +28,8 @@ from headstart.strategies.tuning.prefix import cached_prefix
 from headstart.strategies.tuning.rules import FEWEST_TO_TEMPER
 from headstart.strategies.tuning.search import search
 from headstart.strategies.tuning.settings import Settings, Target
+from headstart.strategies.tuning.sound_prefix import cached_sounds
+from headstart.strategies.tuning.sounds import SoundItems
 
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone
@@ -204,13 +206,19 @@ class Session:
         settings, base = self.settings, self.base
         if base.card.modality == "text":
             return TextItems(self.X, base, mask_share=settings.mask_tokens)
+        fixed = settings.views if self._prefix_length(settings) else 0
+        if base.card.modality == "audio":
+            hidden = SpecAugment(settings.strength)
+            return SoundItems(
+                self.X, base, augment=hidden, fixed=fixed, seed=self.seed, reporter=self.reporter
+            )
         augment = Augment(crop=settings.crop, flip=settings.flip, strength=settings.strength)
         return ImageItems(
             self.X,
             base,
             size=settings.size,
             augment=augment,
-            fixed=settings.views if self._prefix_length(settings) else 0,
+            fixed=fixed,
             seed=self.seed,
             reporter=self.reporter,
         )
@@ -242,16 +250,15 @@ class Session:
         ready = items
         anew = settings.mask_tokens or (settings.mixup and isinstance(items, ImageItems))
         if stop and self.options.cache_prefix is not False and not anew:
-            views = settings.views if isinstance(items, ImageItems) else 0
-            ready = cached_prefix(
-                items,
-                network,
-                stop,
-                views=views,
-                valid=self.valid,
-                device=self.device,
-                reporter=self.reporter,
-            )
+            how: dict[str, Any] = {"device": self.device, "reporter": self.reporter}
+            # the head of contrastive tuning is fitted to plain views
+            how["valid"] = None if settings.contrast else self.valid
+            if isinstance(items, SoundItems):
+                views = settings.views if settings.strength else 0
+                ready = cached_sounds(items, network, stop, views=views, **how)
+            else:
+                views = settings.views if isinstance(items, ImageItems) else 0
+                ready = cached_prefix(items, network, stop, views=views, **how)
         return network, ready
 
     def _probe(self) -> tuple[FloatArray, FloatArray]:
