@@ -162,8 +162,8 @@ def contents_of(
         inputs = Pair(plain, other)
         given = {"transfer": member, "n_folds": 2, "transfer_params": tuning if tunes else {}}
         given["scratch_params"] = {"network": False} if modality == "image" else {}
-    elif spec.tunes:
-        given = tuning
+    elif spec.tunes:  # weighted-layers trains no block
+        given = {"source": backbone} if name == "weighted-layers" else tuning
     elif spec.uses_source:
         inputs = encode.features(items, backbone, cache=False).array
     elif modality == "image":

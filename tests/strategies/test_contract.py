@@ -71,6 +71,7 @@ QUICK: dict[tuple[str, str], dict[str, Any]] = {
         "classifier": (np.eye(8), np.zeros(8)),
         "top": 3,
     },
+    ("weighted-layers", "text"): {},
     ("scratch", "image"): {"network": False},
     ("scratch", "audio"): {"network": False},
     ("blend", "image"): {"scratch_params": {"network": False}, "n_folds": 2},
@@ -364,8 +365,8 @@ def test_names_and_errors() -> None:
         strategies.make("prototypes", kind="regression", modality="text")
     with pytest.raises(OptionError, match="scratch"):
         strategies.make("probe", kind="classification", modality="table")
-    with pytest.raises(OptionError, match="does not do classification of audio"):
-        strategies.make("finetune", kind="classification", modality="audio")
+    with pytest.raises(OptionError, match="does not do classification of image"):
+        strategies.make("weighted-layers", kind="classification", modality="image")
     with pytest.raises(AttributeError, match="NoSuchProbe"):
         _ = strategies.NoSuchProbe
     assert "LinearProbe" in dir(strategies)

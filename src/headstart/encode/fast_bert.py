@@ -51,6 +51,7 @@ class PackedBert:
             and type(blocks[0]) in (bert.Embeddings, mpnet.Embeddings)
             and all(type(block) in (bert.Layer, mpnet.Layer) for block in blocks[1:])
             and not backbone.training
+            and backbone.card.input.get("layers") is None
         )
 
     def __call__(self, groups: Sequence[Tensor]) -> Tensor:

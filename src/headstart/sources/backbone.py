@@ -110,9 +110,33 @@ class Backbone(nn.Module):
         read : callable
             Makes of a state between the steps one that can be pooled.
         """
+        weights = self.card.input.get("layers")
+        if weights is not None:
+            return self._layers(state, steps, read, weights)
         for step in steps:
             state = step(state)
         return self.pool(read(state))
+
+    def _layers(
+        self, state: Any, steps: Iterable[Step], read: Step, weights: Sequence[float]
+    ) -> Tensor:
+        """Return the weighted sum of what is pooled after each block, or all of it side by side.
+
+        ``layers`` of the card's input has a weight for each block, 0 for one that takes no part;
+        with ``beside`` they are not summed.
+        """
+        found: list[Tensor] = []
+        for step, weight in zip(steps, weights, strict=True):
+            state = step(state)
+            if weight:
+                found.append(weight * self.pool_layer(read(state)))
+        if self.card.input.get("beside"):
+            return torch.cat(found, dim=1)
+        return torch.stack(found).sum(dim=0)
+
+    def pool_layer(self, state: Any) -> Tensor:
+        """Return the features of shape (n, width) of the state after any block."""
+        return self.pool(state)
 
     @property
     def parts(self) -> tuple[slice, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -158,6 +159,13 @@ class HubBackbone(Backbone):
     def pool(self, state: Any) -> Tensor:
         """Return the features of shape (n, dim) of the state after the last block."""
         return self._pooled(state.hidden, state.batch)
+
+    def pool_layer(self, state: Any) -> Tensor:
+        """Return the features of shape (n, width) of the state after any block."""
+        if isinstance(state.hidden, Tensor):
+            output = SimpleNamespace(last_hidden_state=state.hidden)
+            return self._pooled(output, state.batch)
+        return self.pool(state)
 
     def tensors(self) -> dict[str, Any]:
         """Return all weights by the names that transformers gives them."""

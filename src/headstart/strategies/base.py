@@ -308,6 +308,20 @@ _SPECS = (
         "BitFit",
     ),
     StrategySpec(
+        "weighted-layers",
+        "a weighted sum of what all layers of the frozen source see, and a linear model",
+        "items",
+        ("text", "audio"),
+        True,
+        "SUPERB: Yang et al., Interspeech 2021",
+        {
+            "classification": "weighted_layers:WeightedLayers",
+            "regression": "weighted_layers:WeightedLayersRegressor",
+        },
+        {"classification": "heads:TunedHead", "regression": "heads:TunedRegressorHead"},
+        on_request=True,
+    ),
+    StrategySpec(
         "contrastive",
         "all layers, so that items of a class come close to each other; then a linear model",
         "items",
