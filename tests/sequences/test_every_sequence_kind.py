@@ -24,6 +24,7 @@ from headstart.core.errors import (
 )
 from headstart.core.types import State
 from headstart.sequences import kind_of
+from headstart.sequences.question_files import Question
 
 pytest.importorskip("transformers")
 
@@ -45,6 +46,18 @@ def _tagged() -> Any:
     return pd.DataFrame({"tokens": [list(a) for a, _ in rows], "tags": [list(b) for _, b in rows]})
 
 
+def _asked() -> Any:
+    rows = []
+    for at, (words, tags) in enumerate(sentences(24)):
+        text = " ".join(words)
+        end = len(tags) - (words[-1] == ".")
+        rows.append((f"who is in {words[3]} {at} ?", text, words[0]))
+        rows.append((f"where is {words[0]} {at} ?", text, " ".join(words[3:end])))
+        if at % 4 == 0:
+            rows.append((f"when did it rain {at} ?", text, None))
+    return pd.DataFrame(rows, columns=["question", "context", "answer"])
+
+
 KINDS = {
     "token-classification": Kind(
         data=_tagged,
@@ -56,6 +69,19 @@ KINDS = {
             ("x" * 5000,),
         ),
         empty=(),
+        sources_of=("probe", "lora", "finetune"),
+    ),
+    "question-answering": Kind(
+        data=_asked,
+        source=tiny_bert,
+        strategies=("scratch", "probe", "lora", "finetune"),
+        odd=(
+            Question("zzz \u4e2d\u6587 ?", "\U0001f600 \u4e2d\u6587 qq."),
+            Question("where " * 90, "anna lives in rome . " * 60),
+            Question("", "x" * 3000),
+            Question("who ?", "?!"),
+        ),
+        empty=Question("", ""),
         sources_of=("probe", "lora", "finetune"),
     ),
 }

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from headstart.core.errors import DataError, OptionError, UnknownNameError
+from headstart.core.errors import BundleCorruptError, DataError, OptionError
 from headstart.core.types import SILENT, Decision, Modality, Reporter, Skipped, State
 from headstart.data.tables import table_ending
 from headstart.evaluate.spans import SPAN_F1, TOKEN_ACCURACY
 from headstart.sequences.base import (
-    Contender,
     Examples,
     Model,
     Plan,
@@ -26,15 +24,14 @@ from headstart.sequences.base import (
     copies,
     fingerprint,
 )
+from headstart.sequences.contenders import TRANSFERS, planned
 from headstart.sequences.tag_files import Tagged, read_tagged, tidy
-from headstart.sources import usual_source
 
 if TYPE_CHECKING:
     from headstart.sources.cards import SourceCard
 
 _CONLL = (".conll", ".conllu", ".iob", ".iob2", ".bio", ".txt")
 _WORD = re.compile(r"\w+(?:[-'\u2019.]\w+)*|[^\w\s]")
-TRANSFERS = ("probe", "lora", "finetune")
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -163,35 +160,24 @@ class TokenClassification(SequenceKind):
         budget: float = 600.0,
     ) -> Plan:
         """Compare a conditional random field without a source with transfers; cheapest first."""
-        from headstart.sequences.encoder import Frozen, text_source
         from headstart.sequences.taggers import cut_words, fit_chain_tagger, fit_tuned_tagger
 
         if not any(train.targets):
             raise DataError("no sentence has a tag to learn from", got=f"{train.n} sentences")
-        for name in strategy:
-            if name not in self.strategies:
-                raise UnknownNameError("strategy", name, self.strategies, where="--strategy")
-        wanted = [name for name in TRANSFERS if name in (strategy or TRANSFERS)]
-        cards, decisions = _cards(source, bool(wanted), text_source)
-        transfers = []
-        for name in wanted:
-            for card in cards:
-                if name != "probe":
-                    fit = partial(_tuned, fit_tuned_tagger, card, name)
-                else:
-                    fit = partial(_probe, fit_chain_tagger, _Shared(card, Frozen, cut_words))
-                transfers.append(Contender(name, card.name, fit))
-
-        def scratch(train: Examples, *, seed: int, reporter: Reporter = SILENT) -> Model:
-            return fit_chain_tagger(train, reporter=reporter)
-
-        return Plan(Contender("scratch", None, scratch), tuple(transfers), not strategy, decisions)
+        return planned(
+            self.strategies,
+            source,
+            strategy,
+            scratch=fit_chain_tagger,
+            probe=fit_chain_tagger,
+            tuned=fit_tuned_tagger,
+            cut=cut_words,
+        )
 
     def open(
         self, strategy: str, source: SourceCard | None, weights_sha256: str, state: State
     ) -> Model:
         """Open a saved tagger; see ``SequenceKind.open``."""
-        from headstart.core.errors import BundleCorruptError
         from headstart.sequences.encoder import Frozen, opened
         from headstart.sequences.taggers import cut_words, open_chain, open_tuned
 
@@ -207,52 +193,6 @@ class TokenClassification(SequenceKind):
     def shown(self, value: Any) -> str:
         """Return tags as they stand in the column ``label``, parted by blanks."""
         return " ".join(value)
-
-
-class _Shared:
-    """A frozen source that is loaded once, with the states it has made."""
-
-    def __init__(self, card: SourceCard, frozen: Any, cut: Any) -> None:
-        self._card, self._make, self._cut = card, frozen, cut
-        self._made: Any = None
-
-    def get(self, reporter: Reporter) -> Any:
-        from headstart.sequences.encoder import opened
-
-        if self._made is None:
-            self._made = self._make(opened(self._card, reporter=reporter), self._cut)
-        return self._made
-
-
-def _probe(
-    fit: Any, shared: _Shared, train: Examples, *, seed: int, reporter: Reporter = SILENT
-) -> Model:
-    model: Model = fit(train, shared.get(reporter), reporter=reporter)
-    return model
-
-
-def _tuned(
-    fit: Any,
-    card: SourceCard,
-    method: str,
-    train: Examples,
-    *,
-    seed: int,
-    reporter: Reporter = SILENT,
-) -> Model:
-    model: Model = fit(train, card, method, seed=seed, reporter=reporter)
-    return model
-
-
-def _cards(
-    source: Sequence[str], needed: bool, card_of: Any
-) -> tuple[list[SourceCard], tuple[Decision, ...]]:
-    if not needed:
-        return [], ()
-    if source:
-        return [card_of(name) for name in source], ()
-    name, why = usual_source("text")
-    return [card_of(name)], (Decision(f"source {name}", why, "--source NAME uses another"),)
 
 
 def _examples(found: Tagged, grouped: bool) -> Examples:
