@@ -106,18 +106,12 @@ def fit_sequences(
     for contender in (plan.baseline, *plan.transfers):
         reporter.say(f"{contender.name} answers what it has not seen")
         hurried = plan.guarded and contender is not plan.baseline
-        outcomes.append(
-            answered(
-                contender,
-                train,
-                folds,
-                seed=seed,
-                left=(lambda: clock.left) if hurried else (lambda: float("inf")),
-                limited=lambda spare: Deadline(reporter, clock, spare),
-                reporter=reporter,
-            )
-        )
-    _stopped(outcomes, plan)
+        given: dict[str, Any] = {}
+        if hurried:
+            given["left"] = lambda: clock.left
+            given["limited"] = lambda spare: Deadline(reporter, clock, spare)
+        outcomes.append(answered(contender, train, folds, seed=seed, reporter=reporter, **given))
+        _stopped(outcomes, plan)
 
     # Choose, and judge on what did not choose.
     chosen = _choose(measure, train, outcomes, seed=seed)
@@ -182,7 +176,8 @@ def _stopped(outcomes: Sequence[Outcome], plan: Plan) -> None:
         raise DataError(
             f"{baseline.contender.name}, what transfer is compared with, failed: {baseline.reason}"
         )
-    if not plan.guarded and plan.transfers and all(one.reason for one in outcomes[1:]):
+    done = len(outcomes) == 1 + len(plan.transfers)
+    if done and not plan.guarded and plan.transfers and all(one.reason for one in outcomes[1:]):
         raise OptionError(
             "what was named could not be fitted",
             where="--strategy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -360,3 +361,17 @@ def test_an_integrity_error_is_told_as_it_is(task, tmp_path, monkeypatch):
     monkeypatch.setattr(toy.Toy, "open", other)
     with pytest.raises(IntegrityError, match="other weights"):
         hs.load(place).predict(["a"])
+
+
+class Reporting(toy.Toy):
+    """A baseline that is fitted fold by fold and tells its progress."""
+
+    def plan(self, train, **given):
+        plan = super().plan(train, **given)
+        return replace(plan, baseline=replace(plan.baseline, fit=toy.slow_untouched, trains=True))
+
+
+@pytest.mark.parametrize("budget", ["1s", "0.001s", None])
+def test_the_baseline_has_all_the_time_it_needs(task, budget):
+    result = hs.fit(toy.table(), task=task(__name__, "Reporting"), budget=budget)
+    assert result.candidates[0].score is not None

@@ -99,7 +99,7 @@ def column(
     columns : mapping of role to column, optional
         Of training.
     option : str
-        What names it, "--label".
+        What names it, "--label"; empty where nothing does.
     required : bool
         Whether it is an error that there is none.
     taken : sequence of str
@@ -128,8 +128,8 @@ def column(
     for name in usual:
         found = free.get(plain_name(name))
         if found is not None:
-            why = "by its name"
-            return found, (Decision(f"column {found!r}: {role}", why, f"{option} COLUMN"),)
+            other = f"{option} COLUMN" if option else "rename it"
+            return found, (Decision(f"column {found!r}: {role}", "by its name", other),)
     if not required:
         return None, ()
     raise DataError(
@@ -137,5 +137,5 @@ def column(
         where=table.where,
         got=", ".join(there),
         allowed=f"a usual name: {', '.join(usual)}",
-        hint=f"name it: {option} COLUMN",
+        hint=f"name it: {option} COLUMN" if option else "name a column so",
     )

@@ -92,7 +92,7 @@ def answered(
     *,
     seed: int,
     left: Callable[[], float] = lambda: float("inf"),
-    limited: Limited = lambda _: SILENT,
+    limited: Limited | None = None,
     reporter: Reporter = SILENT,
 ) -> Outcome:
     """Let a contender answer what it has not seen, fold by fold, as long as there is time.
@@ -108,7 +108,7 @@ def answered(
     seed : int
     left : callable
         Seconds that are left.
-    limited : callable
+    limited : callable, optional
         ``limited(spare)`` is a reporter that stops the work when only ``spare`` seconds are left.
     reporter : Reporter
 
@@ -126,7 +126,7 @@ def answered(
         else:
             for number, (train, held) in enumerate(folds):
                 began = time.perf_counter()
-                said = limited(left() / 2) if not number else reporter
+                said = limited(left() / 2) if limited and not number else reporter
                 model = contender.fit(examples.take(train), seed=seed, reporter=said)
                 answers = model.predict(examples.take(held).inputs)
                 _keep(outcome, examples, held, answers)
