@@ -28,19 +28,18 @@ LABELS, JUDGED, SEEDS = 5, 10, (0, 1, 2)
 # data, source, strategy, parameters, seeds: what is dear has fewer
 RUNS: list[tuple[str, str, str, dict[str, Any], tuple[int, ...]]] = [
     *(("speakers", "ge2e", name, {}, SEEDS) for name in ("probe", "lora", "partial", "bitfit")),
-    ("speakers", "ge2e", "lora", {"augment": 0.0}, SEEDS),
     ("speakers", "ge2e", "partial", {"augment": 0.0}, SEEDS),
     ("speakers", "ge2e", "partial", {"augment": 1.0}, SEEDS),
+    ("speakers", "ge2e", "weighted-layers", {}, SEEDS),
     *(
         (data, "whisper-base", name, {}, SEEDS)
         for data in ("speakers", "drums")
         for name in ("probe", "weighted-layers")
     ),
-    ("speakers", "whisper-base", "partial", {}, SEEDS),
-    ("drums", "whisper-base", "partial", {}, SEEDS),
-    ("speakers", "whisper-base", "partial", {"augment": 0.0}, SEEDS),
+    ("speakers", "ge2e", "lora", {"augment": 0.0}, SEEDS),
+    ("speakers", "whisper-base", "partial", {}, SEEDS[:2]),
+    ("drums", "whisper-base", "partial", {"augment": 0.0}, SEEDS[:1]),
     ("speakers", "whisper-base", "lora", {}, SEEDS[:1]),
-    ("drums", "whisper-base", "lora", {}, SEEDS[:1]),
 ]
 
 

@@ -173,10 +173,23 @@ class ImageBackbone(Backbone):
 
 
 class AudioBackbone(Backbone):
-    """An encoder of sounds: the state is (hidden, mask), its mean over time, whole or in parts."""
+    """An encoder of sounds: the state is (hidden, mask), its mean over time, whole or in parts.
+
+    With a query (see `attend`) frames count by how well they answer it.
+    """
+
+    query: nn.Parameter
+
+    def attend(self) -> None:
+        """Pool by attention from now on: a query of zeros, for which all frames count alike."""
+        like = next(self.parameters())
+        self.query = nn.Parameter(torch.zeros(self.card.dim, device=like.device))
 
     def pool(self, state: Any) -> Tensor:
         """Return the features of shape (n, dim): means over the frames that count, by parts."""
+        if "query" in self._parameters:
+            hidden, mask = state
+            return attend_frames(hidden, mask, self.query)
         return pool_frames(*state, parts=self.grid)
 
 
@@ -202,6 +215,27 @@ def pool_frames(hidden: Tensor, mask: Tensor, *, parts: int = 1) -> Tensor:
     weights = ((place >= first) & (place < beyond)).to(hidden.dtype) * counted[:, None]
     weights = weights / weights.sum(dim=2, keepdim=True).clamp(min=1)
     return torch.bmm(weights.to(hidden.dtype), hidden).flatten(1)
+
+
+def attend_frames(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
+    """Return means (n, d) of frames (n, t, d), weighted by the softmax of how they meet a query.
+
+    Parameters
+    ----------
+    hidden : Tensor of shape (n, t, d)
+    mask : Tensor of shape (n, t)
+        1 for frames that count, at least one a row; any other number for others.
+    query : Tensor of shape (d)
+        Of zeros: the plain mean.
+
+    References
+    ----------
+    Safari, India & Hernando, Self-attention encoding and pooling for speaker recognition,
+    Interspeech 2020.
+    """
+    scores = (hidden @ query.to(hidden.dtype)).float() / len(query) ** 0.5
+    weights = scores.masked_fill(mask != 1, -torch.inf).softmax(dim=1)
+    return torch.bmm(weights[:, None].to(hidden.dtype), hidden)[:, 0]
 
 
 def pool_tokens(hidden: Tensor, mask: Tensor, pooling: str, *, normalise: bool) -> Tensor:

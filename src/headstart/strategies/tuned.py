@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.core.errors import SourceError
+from headstart.core.errors import OptionError, SourceError
 from headstart.core.types import AnyArray
 
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone
 
 PREFIX = "tuned."
+_WITHOUT_TIME = ("embedding", "features")  # last blocks of GE2E and musicnn
 
 
 def tuned_backbone(
@@ -32,12 +33,15 @@ def tuned_backbone(
         Tensors by the backbone's own names; or some rows of one, ``rows.NAME``, together with
         which rows they are, ``index.NAME``.
     given : mapping
-        What differs in the card's ``input``, as the ``size`` of images.
+        What differs in the card's ``input``, as the ``size`` of images; with ``attentive`` sounds
+        are pooled by attention.
 
     Raises
     ------
     SourceError
         The tensors are none of this source.
+    OptionError
+        Its frames cannot be pooled by attention.
     """
     import torch
 
@@ -49,6 +53,8 @@ def tuned_backbone(
     finally:
         base.tokenizer = tokenizer
     made.tokenizer = tokenizer
+    if given.get("attentive"):
+        _attend(made)
     own = dict(made.named_parameters()) | dict(made.named_buffers())
     with torch.no_grad():
         for key, array in changed.items():
@@ -76,6 +82,31 @@ def tuned_backbone(
     known_by = f"{base.weights_sha256} {tensors_sha256(changed)}"  # for caches
     made.weights_sha256 = sha256(known_by.encode()).hexdigest()
     return made.eval()
+
+
+def _attend(backbone: Backbone) -> None:
+    """Let a source of sounds pool by attention.
+
+    Raises
+    ------
+    OptionError
+        What its last block gives are no frames in time.
+    """
+    from headstart.sources.backbone import AudioBackbone
+
+    if (
+        not isinstance(backbone, AudioBackbone)
+        or backbone.grid > 1
+        or backbone.block_names[-1] in _WITHOUT_TIME
+    ):
+        raise OptionError(
+            "this source gives no frames that could be pooled by attention",
+            where="pooling",
+            got=backbone.card.name,
+            allowed="Whisper, or a part of a source of sounds that ends in frames",
+            hint='pooling="mean"',
+        )
+    backbone.attend()
 
 
 def _rows(changed: Mapping[str, AnyArray], name: str, array: AnyArray, n: int) -> Any:

@@ -17,6 +17,7 @@ from tuned_tiny import RATE, Told, as_bytes, backbone_of, close, items_of, label
 
 from headstart import encode, sources, strategies
 from headstart.core.errors import DataError, OptionError, OutOfMemoryError
+from headstart.sources.backbone import attend_frames, pool_frames
 from headstart.strategies.tuning.augment import BANDS, MASKS, TIME, SpecAugment
 from headstart.strategies.tuning.items import SoundBatch
 from headstart.strategies.tuning.network import Network
@@ -325,3 +326,56 @@ def test_masks_are_drawn_in_training_alone() -> None:
     assert not torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], plain[0])
     assert isinstance(items.load(index, 0, None), SoundBatch)
+
+
+# ------------------------------------------------------------------ attentive pooling
+
+
+def test_attention_starts_at_the_mean_and_looks_at_what_counts() -> None:
+    hidden, mask = (
+        torch.randn(3, 7, 4, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([[1] * 7, [2, 1, 1, 1, 2, 0, 0], [1] + [0] * 6]),
+    )
+    zeros = attend_frames(hidden, mask, torch.zeros(4))
+    torch.testing.assert_close(zeros, pool_frames(hidden, mask))
+    query = torch.tensor([3.0, 0.0, -1.0, 0.5])
+    found = attend_frames(hidden, mask, query)
+    kept = hidden[1, 1:4]
+    weights = torch.softmax(kept @ query / 2, dim=0)
+    torch.testing.assert_close(found[1], weights @ kept)
+    torch.testing.assert_close(found[2], hidden[2, 0])
+
+
+@pytest.mark.parametrize("name", ["partial", "lora", "finetune"])
+def test_a_query_is_learnt_saved_and_opened(name: str) -> None:
+    X, y = items_of("audio"), labels_of("classes")
+    model = make(name, "audio", pooling="attentive", head_rate=0.05).fit(X, y)
+    assert np.abs(model.tuned_["query"]).max() > 0
+    assert model.given_ == {"attentive": True}
+    again = make(name, "audio", pooling="attentive", head_rate=0.05).fit(X, y)
+    assert as_bytes(model.to_state()) == as_bytes(again.to_state())
+    assert not np.array_equal(
+        output(make(name, "audio", head_rate=0.05).fit(X, y), X), output(model, X)
+    )
+    back = type(model).from_state(model.to_state()).set_params(device="cpu")
+    back.set_params(source=backbone_of("audio"))
+    assert np.array_equal(output(back, X), output(model, X))
+    np.testing.assert_allclose(output(model, X[3:4])[0], output(model, X)[3], rtol=1e-4, atol=1e-5)
+
+
+def test_a_query_alone_on_cached_frames() -> None:
+    X, y = items_of("audio", 12), labels_of("classes", 12)
+    how: dict[str, Any] = {"pooling": "attentive", "depth": 0, "augment": 0.0, "head_rate": 0.05}
+    cached, plain = (
+        make("partial", "audio", cache_prefix=one, **how).fit(X, y) for one in (True, False)
+    )
+    assert list(cached.tuned_) == ["query"]
+    close(cached, plain, 1e-5)
+
+
+@pytest.mark.parametrize("family", ["ge2e", "musicnn", "text"])
+def test_what_gives_no_frames_is_not_attended(family: str) -> None:
+    modality = "text" if family == "text" else "audio"
+    model = make("partial", modality, source=backbone_of(family), pooling="attentive")
+    with pytest.raises(OptionError, match="no frames"):
+        model.fit(items_of(modality), labels_of("classes"))

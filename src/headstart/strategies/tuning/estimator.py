@@ -90,6 +90,9 @@ class Tuned(BaseEstimator):
         Averages the weights over about this share of the steps; 0 does not.
     wise : bool, optional
         Interpolate between the frozen and the tuned model as validation prefers (WiSE-FT).
+    pooling : {"mean", "attentive"}
+        How the frames of a sound become one row: their mean, or weighted by attention to a query
+        that is learnt. Of sources whose last block gives frames, as Whisper.
     batch_norm : {"frozen", "train"}
         Whether the statistics of batch norm move, in blocks that train.
     validation : float or ndarray of int, optional
@@ -160,6 +163,7 @@ class Tuned(BaseEstimator):
         wise: bool | None = None,
         rank: int = 8,
         alpha: float = 16.0,
+        pooling: Literal["mean", "attentive"] = "mean",
         batch_norm: Literal["frozen", "train"] = "frozen",
         validation: float | IntArray | None = None,
         patience: int = 3,
@@ -182,7 +186,7 @@ class Tuned(BaseEstimator):
         self.augment, self.crop, self.flip, self.mixup = augment, crop, flip, mixup
         self.mask_tokens, self.size = mask_tokens, size
         self.l2_sp, self.bss, self.ema, self.wise = l2_sp, bss, ema, wise
-        self.rank, self.alpha = rank, alpha
+        self.rank, self.alpha, self.pooling = rank, alpha, pooling
         self.batch_norm = batch_norm
         self.validation, self.patience = validation, patience
         self.cache_prefix, self.trials = cache_prefix, trials

@@ -204,7 +204,7 @@ class Loop:
         for place, block in enumerate(blocks):
             rate = settings.rate * settings.decay ** (len(blocks) - 1 - place)
             groups += _decayed(block, rate, settings.weight_decay)
-        groups += _decayed(list(network.head.named_parameters()), settings.head_rate, 0.0)
+        groups += _decayed(network.head_trained(), settings.head_rate, 0.0)
         on_fused = self.device.type in ("cpu", "cuda")
         optimiser = torch.optim.AdamW(groups, lr=settings.rate, fused=on_fused or None)
         for group in optimiser.param_groups:

@@ -176,6 +176,8 @@ class Network(nn.Module):
                     parameter.requires_grad_(True)
         if depth and not any(p.requires_grad for p in self.backbone.parameters()):
             raise _nothing_to_train(self.backbone, settings, first)
+        for _, parameter in self.head_trained():
+            parameter.requires_grad_(True)
         if settings.train == "all" and first == 0 and used is not None:
             self._keep_rows(used)
         if settings.dropout is not None:
@@ -237,12 +239,20 @@ class Network(nn.Module):
         names = {id(p): name for name, p in self.named_parameters()}
         return [[(names[id(p)], p) for p in block] for block in self._trainable]
 
+    def head_trained(self) -> list[tuple[str, nn.Parameter]]:
+        """Return what trains at the head's rate, by name: the head, and the query of attention."""
+        found = [(f"head.{name}", p) for name, p in self.head.named_parameters()]
+        query = getattr(self.backbone, "query", None)
+        if query is not None:
+            found.append(("backbone.query", query))
+        return found
+
     def named_trained(self) -> dict[str, Tensor]:
         """Return every tensor that training may change: parameters, moving statistics, head."""
         found: dict[str, Tensor] = {}
         for block in self.blocks_trained():
             found |= dict(block)
-        found |= {f"head.{name}": p for name, p in self.head.named_parameters()}
+        found |= dict(self.head_trained())
         if self._batch_norm == "train":
             trained = {id(p) for block in self._trainable for p in block}
             for prefix, module in self.named_modules():

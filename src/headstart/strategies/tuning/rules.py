@@ -222,6 +222,7 @@ def settings_for(
         batch_norm=options.batch_norm,
         rank=options.rank,
         alpha=options.alpha,
+        pooling=options.pooling,
     )
     # numpy's numbers, as of a grid, are none that JSON can hold
     return Settings(**{name: _plain(value) for name, value in asdict(made).items()})
@@ -282,6 +283,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "flip": (True, False, "auto"),
     "batch_norm": ("frozen", "train"),
     "cache_prefix": (True, False, "auto"),
+    "pooling": ("mean", "attentive"),
     "precision": ("auto", "float32", "bf16"),
     "wise": (None, True, False),
 }

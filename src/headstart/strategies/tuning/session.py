@@ -93,6 +93,8 @@ class Session:
         self.wise = 1.0
         self.decisions: list[Decision] = []
         self.given: dict[str, Any] = {"size": settings.size} if settings.size else {}
+        if settings.pooling == "attentive":
+            self.given["attentive"] = True
         self.features: FloatArray = np.zeros((0, 0))
 
     def _objective(self) -> Objective:
@@ -174,7 +176,7 @@ class Session:
         """Get the frozen features, on which the head starts, and decide whether to mirror."""
         base = self.base
         frozen = base
-        if self.given and self.given["size"] != base.card.input.get("size"):
+        if self.given.get("size") != base.card.input.get("size"):
             frozen = tuned_backbone(base, {}, self.given)
         undecided = base.card.modality == "image" and self.options.flip == "auto"
         if self.settings.contrast and not undecided:

@@ -65,6 +65,8 @@ class Settings:
     rank, alpha : LoRA's.
     contrast : float
         Temperature of the contrastive loss that takes the place of the head's; 0: none.
+    pooling : {"mean", "attentive"}
+        Of the frames of sounds.
     """
 
     train: Train = "all"
@@ -99,3 +101,4 @@ class Settings:
     rank: int = 8
     alpha: float = 16.0
     contrast: float = 0.0
+    pooling: Literal["mean", "attentive"] = "mean"
