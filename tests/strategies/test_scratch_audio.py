@@ -133,7 +133,7 @@ def test_what_is_no_description_is_refused(X):
         ScratchAudio().fit(X, ["a", "b", "a"])
 
 
-@pytest.mark.parametrize("name", ["finetune", "lora", "contrastive", "conse"])
+@pytest.mark.parametrize("name", ["conse"])
 def test_strategies_that_do_no_audio_are_refused_by_name(name):
     with pytest.raises(OptionError, match=f"{name}.* does not do classification of audio"):
         make(name, kind="classification", modality="audio")
