@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -29,7 +29,44 @@ PATIENCE = 4
 STAGE = "tuning"
 
 
-class Tuned(nn.Module):
+class Learnt(nn.Module):
+    """A network of which a part is trained: that part is saved."""
+
+    def learnt(self) -> dict[str, nn.Parameter]:
+        """Return what is trained, by name."""
+        return {name: one for name, one in self.named_parameters() if one.requires_grad}
+
+    def arrays(self) -> dict[str, AnyArray]:
+        """Return what is trained as float32 arrays."""
+        return {
+            name: one.detach().cpu().numpy().astype(np.float32)
+            for name, one in self.learnt().items()
+        }
+
+    def fill(self, arrays: Mapping[str, AnyArray]) -> Self:
+        """Set what ``arrays`` returned; returns itself, ready to answer.
+
+        Raises
+        ------
+        BundleCorruptError
+            Names or shapes are not those of this network.
+        """
+        want = {name: tuple(one.shape) for name, one in self.learnt().items()}
+        got = {name: tuple(np.shape(one)) for name, one in arrays.items()}
+        if want != got:
+            wrong = sorted(n for n in want.keys() | got.keys() if want.get(n) != got.get(n))
+            raise BundleCorruptError(
+                f"{len(wrong)} tensors are missing, left over or of another shape",
+                got={name: got.get(name, "missing") for name in wrong[:3]},
+                allowed=str({name: want.get(name, "none") for name in wrong[:3]}),
+            )
+        with torch.no_grad():
+            for name, one in self.learnt().items():
+                one.copy_(torch.tensor(np.asarray(arrays[name], dtype=np.float32)))
+        return self.eval()
+
+
+class Tuned(Learnt):
     """An encoder of which a part is trained, and a linear head over its tokens.
 
     Parameters
@@ -80,39 +117,6 @@ class Tuned(nn.Module):
     def scores(self, hidden: Tensor) -> Tensor:
         """Return what the head makes of states."""
         return self.head(self.dropout(hidden))
-
-    def learnt(self) -> dict[str, nn.Parameter]:
-        """Return what is trained, by name."""
-        return {name: one for name, one in self.named_parameters() if one.requires_grad}
-
-    def arrays(self) -> dict[str, AnyArray]:
-        """Return what is trained as float32 arrays."""
-        return {
-            name: one.detach().cpu().numpy().astype(np.float32)
-            for name, one in self.learnt().items()
-        }
-
-    def fill(self, arrays: Mapping[str, AnyArray]) -> Tuned:
-        """Set what ``arrays`` returned; returns itself, ready to answer.
-
-        Raises
-        ------
-        BundleCorruptError
-            Names or shapes are not those of this network.
-        """
-        want = {name: tuple(one.shape) for name, one in self.learnt().items()}
-        got = {name: tuple(np.shape(one)) for name, one in arrays.items()}
-        if want != got:
-            wrong = sorted(n for n in want.keys() | got.keys() if want.get(n) != got.get(n))
-            raise BundleCorruptError(
-                f"{len(wrong)} tensors are missing, left over or of another shape",
-                got={name: got.get(name, "missing") for name in wrong[:3]},
-                allowed=str({name: want.get(name, "none") for name in wrong[:3]}),
-            )
-        with torch.no_grad():
-            for name, one in self.learnt().items():
-                one.copy_(torch.tensor(np.asarray(arrays[name], dtype=np.float32)))
-        return self.eval()
 
 
 def train(

@@ -30,7 +30,7 @@ from headstart.sources.folder import Folder
 if TYPE_CHECKING:
     from headstart.sources.backbone import Backbone
 
-_WANTED = ["*.json", "*_Pooling/*.json", "model*.safetensors", "README.md"]
+_WANTED = ["*.json", "*_Pooling/*.json", "model*.safetensors", "README.md", "*.spm", "*.model"]
 _OWN = {"bert": "bert", "mpnet": "mpnet"}
 _OWN_FAMILIES = (*_OWN.values(), "whisper")
 _PROJECTION = "visual_projection.weight"
@@ -77,6 +77,17 @@ def describe(name: str) -> SourceCard:
 def located(card: SourceCard) -> Path:
     """Return the directory of a source that `describe` made the card of."""
     return _locate(card.origin.get("directory") or card.name)
+
+
+def place_of(name: str) -> Path:
+    """Return the directory of a model; one on the hub is downloaded for it.
+
+    Raises
+    ------
+    MissingExtraError, NotInstalledError, FetchError
+        See `describe`.
+    """
+    return _locate(name)
 
 
 def _locate(name: str) -> Path:
