@@ -17,9 +17,8 @@ from headstart.core.types import AnyArray, FloatArray, IntArray
 from headstart.strategies.frozen import stratified_folds
 from headstart.strategies.heads import softmax_rows
 
-STRENGTHS = (1.0, 10.0, 100.0)
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 """C, the inverse penalty of the linear model, that are tried."""
-MIDDLE = 10.0
 FOLDS = 3
 MOST = 2000
 """Items that learn the weights: a dozen numbers need no more."""
