@@ -138,7 +138,8 @@ def page(found: list[dict[str, Any]], facts: dict[str, Any]) -> str:
         f"`{facts['command']}`, {facts['machine']['cpu']}, {facts['machine']['cores']} cores, one "
         f"thread. {LABELS} labels a class, {JUDGED} others a class judged, a draw a seed. Gains "
         "over the probe of the same draws, in points of accuracy, with 95 % bootstrap intervals "
-        "over the judged items; processor seconds of a fit, the middle one.",
+        "over the judged items; processor seconds of a fit, the middle one (those of probes "
+        "and `weighted-layers` hardly count the encoding: features came from the cache).",
         "",
         "| data | source | strategy | parameters | draws | accuracy | over probe | seconds |",
         "|---|---|---|---|---|---|---|---|",

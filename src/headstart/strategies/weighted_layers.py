@@ -157,8 +157,8 @@ class WeightedLayers(TunedClassifierMixin, ClassifierMixin, _Weighted):
         As for :class:`headstart.strategies.FineTune`. It is not changed; its blocks must be
         layers: two or more that give features as long as the source's own.
     Cs : sequence of float > 0, optional
-        Inverse penalties with which the weights are learnt; by default 1, 10, 100 and 1,000. Of several
-        the one with the least log loss on held-out items.
+        Inverse penalties with which the weights are learnt; by default 1, 10, 100 and 1,000. Of
+        several the one with the least log loss on held-out items.
     device : str, optional
     checkpoint, resume, validation
         As for the strategies that tune; they change nothing: a fit takes seconds.
