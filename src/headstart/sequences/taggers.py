@@ -252,7 +252,7 @@ def fit_tuned_tagger(
     seed : int
     reporter : Reporter
     """
-    from headstart.sequences.token_scores import Sentences, start_head, tag_loss
+    from headstart.sequences.token_scores import Sentences, tag_loss
     from headstart.sequences.tuned import RATES, Tuned, held_out
     from headstart.sequences.tuned import train as trained
 
@@ -264,7 +264,6 @@ def fit_tuned_tagger(
     index = np.asarray([one for one in index if len(coded.each[one])], dtype=np.int64)
     parts = Sentences([train.inputs[i] for i in index], [coded.each[i] for i in index], net)
     judge = train.take(held)
-    start_head(net, parts, len(coded.tags))
     measure = SPAN_F1 if any(OUTSIDE in tags for tags in judge.targets) else TOKEN_ACCURACY
 
     def score() -> float:

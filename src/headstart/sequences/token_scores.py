@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from headstart.core.types import FloatArray, IntArray, Reporter
 from headstart.sequences.encoder import batches_of, joined, padded, pieces_of, windows_of
 from headstart.sequences.tuned import Tuned
-from headstart.strategies.softmax import fit_softmax
 
 
 class Sentences:
@@ -49,39 +48,6 @@ def tag_loss(net: Tuned, sentences: Sentences, index: Sequence[int]) -> Tensor:
     )
     truth = torch.from_numpy(np.concatenate([sentences.codes[at] for at in index]))
     return nn.functional.cross_entropy(net.scores(states), truth)
-
-
-def start_head(net: Tuned, sentences: Sentences, outputs: int) -> None:
-    """Set the head to a logistic regression on the states as they are: tuning starts there.
-
-    Parameters
-    ----------
-    net : Tuned
-        Its head is changed in place, where every tag occurs.
-    sentences : Sentences
-    outputs : int
-
-    References
-    ----------
-    Kumar et al., "Fine-tuning can distort pretrained features", ICLR 2022.
-    """
-    codes = np.concatenate([*sentences.codes, np.zeros(0, dtype=np.int64)])
-    if outputs < 2 or len(np.unique(codes)) < outputs:
-        return
-    rows = []
-    net.eval()
-    with torch.inference_mode():
-        for windows, own in zip(sentences.windows, sentences.codes, strict=True):
-            hidden = [net(*padded([window.ids]))[0] for window in windows]
-            rows.append(joined(hidden, windows, len(own)))
-    found = fit_softmax(torch.cat(rows).float().numpy(), codes, outputs, 1.0)
-    coef, intercept = np.asarray(found.coef), np.asarray(found.intercept)
-    if outputs == 2:  # one column: the log-odds of the second tag
-        coef = np.hstack([-coef / 2, coef / 2])
-        intercept = np.concatenate([-intercept / 2, intercept / 2])
-    with torch.no_grad():
-        net.head.weight.copy_(torch.from_numpy(coef.T.astype(np.float32)))
-        net.head.bias.copy_(torch.from_numpy(intercept.astype(np.float32)))
 
 
 def scored(
