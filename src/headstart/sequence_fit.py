@@ -119,7 +119,8 @@ def fit_sequences(
     finalists = [plan.baseline, *([chosen.best] if chosen.best else [])]
     models = {}
     for one in finalists:
-        reporter.say(f"{one.name} learns from all {train.n:,} examples")
+        if one.trains:
+            reporter.say(f"{one.name} learns from all {train.n:,} examples")
         models[one.name] = one.fit(train, seed=seed, reporter=reporter)
         log.add(*models[one.name].decisions)
     gain, scores, judged_by = chosen.gain, chosen.scores, _by_folds(chosen.n, train.n)

@@ -135,27 +135,28 @@ class SequenceResult:
         """Return the headline in its sentences: what transfer is worth, and what you get."""
         if self.transfer is None or self.gain is None:
             return (f"No transfer was tried: you get {self.shipped.name}.",)
-        size, ends = self._amount(self.gain)
-        over = self.baseline.name
+        name, over, gain = self.transfer.name, self.baseline.name, self.gain
+        size, ends = _points(gain.estimate, gain.low, gain.high, gain.metric)
         worth = {
-            "positive": f"Positive transfer: {self.transfer.name} is worth {size} {ends} over "
-            f"{over}.",
-            "negative": f"Negative transfer: {self.transfer.name} costs {size} {ends} against "
-            f"{over}.",
-            "none": f"No difference that matters: {self.transfer.name} against {over} is {size} "
-            f"{ends}.",
-            "inconclusive": f"Inconclusive: {self.transfer.name} against {over} is {size} {ends}.",
+            "positive": f"Positive transfer: {name} is worth {size} {ends} over {over}.",
+            "negative": f"Negative transfer: {name} costs {size} {ends} against {over}.",
+            "none": f"No difference that matters: {name} against {over} is {size} {ends}.",
+            "inconclusive": f"Inconclusive: {name} against {over} is {size} {ends}.",
         }
+        if not known_metric(gain.metric).greater_is_better:  # a gain is what errors fall by
+            size, ends = _points(-gain.estimate, -gain.high, -gain.low, gain.metric)
+            changes = f"{name} changes what {over} has by {size} {ends}"
+            worth = {
+                "positive": f"Positive transfer: {changes}.",
+                "negative": f"Negative transfer: {changes}.",
+                "none": f"No difference that matters: {changes}.",
+                "inconclusive": f"Inconclusive: {changes}.",
+            }
         return worth[self.gain.verdict], f"You get {self.shipped.name}."
 
     def headline(self) -> str:
         """Return what matters in one line: what transfer is worth here, and what you get."""
         return " ".join(self.sentences())
-
-    def _amount(self, gain: Gain) -> tuple[str, str]:
-        shown = [f"{100 * value:+.1f}" for value in (gain.estimate, gain.low, gain.high)]
-        less = "" if known_metric(gain.metric).greater_is_better else " less"
-        return f"{shown[0]} points{less} of {gain.metric}", f"[{shown[1]}, {shown[2]}]"
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values: what ``headstart fit --json`` prints."""
@@ -193,6 +194,11 @@ class SequenceResult:
     def __str__(self) -> str:
         """Return the headline."""
         return self.headline()
+
+
+def _points(estimate: float, low: float, high: float, metric: str) -> tuple[str, str]:
+    shown = [f"{100 * value:+.1f}" for value in (estimate, low, high)]
+    return f"{shown[0]} points of {metric}", f"[{shown[1]}, {shown[2]}]"
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

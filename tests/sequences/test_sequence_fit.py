@@ -68,7 +68,10 @@ def test_what_helps_is_shipped_with_its_gain(task):
     assert result.gain.metric == "cer"
     assert result.score.estimate < 0.05 < result.scores["untouched"].estimate
     assert result.judged_by == "out-of-fold answers to the 40 examples"
-    assert "points less of cer" in result.headline()
+    assert "Positive transfer: finetune changes what untouched has by -" in result.headline()
+    assert "points of cer [-" in result.headline()
+    exact = hs.fit(toy.table(), task="translation", metric="exact_match").headline()
+    assert "Positive transfer: finetune is worth +" in exact
     assert result.predict(["abc"]) == ["cde"]
     assert set(result.others["finetune"]) == {"cer", "exact_match"}
 
@@ -337,7 +340,7 @@ def test_the_command_line(task, tmp_path, capsys, monkeypatch):
 
     code, told = ran("fit", data, "--task", name, "-o", place)
     assert code == 0
-    assert "Positive transfer: finetune is worth" in " ".join(told.out.split())
+    assert "Positive transfer: finetune changes" in " ".join(told.out.split())
     code, told = ran("fit", data, "--task", name, "-o", place, "--json", "--quiet")
     found = json.loads(told.out)
     assert found["task"]["kind"] == name
