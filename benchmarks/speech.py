@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -27,7 +28,7 @@ import headstart as hs
 from audio import unpacked
 from headstart.evaluate.additive import additive_gain, additive_score
 from headstart.evaluate.edit_distance import CER, WER
-from headstart.sequences import Examples, kind_of
+from headstart.sequences import Examples, kind_of, speech_hear
 from headstart.sequences.contest import folds_of
 
 UNITS = """
@@ -120,6 +121,21 @@ def length(one: Examples) -> float:
     return sum(sf.info(file).duration for file in one.inputs) / 60
 
 
+def spelled(text: str) -> str:
+    """Return a text with its numerals as Italian words: what is left is no matter of style."""
+    names = {key[7:]: word for key, word in words().items() if key[7:].isdigit()}
+    tens = {i: names[str(10 * i)] for i in range(2, 10)}
+
+    def one(found: re.Match[str]) -> str:
+        number = str(int(found[0])) if len(found[0]) < 3 else found[0]
+        if len(number) > 2:
+            return " ".join(names[digit] for digit in number)
+        known = names.get(number)
+        return known or tens[int(number[0])] + names[number[1]]
+
+    return re.sub(r"[0-9]+", lambda found: f" {one(found)} ", text)
+
+
 def rates(truth: tuple[str, ...], said: list[str], base: list[str], groups: Any) -> dict[str, Any]:
     """Return both error rates with intervals, and what was gained over the untouched source."""
     found: dict[str, Any] = {}
@@ -128,6 +144,8 @@ def rates(truth: tuple[str, ...], said: list[str], base: list[str], groups: Any)
         one = additive_score(measure, own, groups=groups)
         gain = additive_gain(measure, own, before, groups=groups, name="untouched")
         found[measure.name] = [one.estimate, one.low, one.high]
+        fair = measure.of(truth, [spelled(text) for text in said])
+        found[f"{measure.name}_spelled"] = measure.total(fair)
         found[f"{measure.name}_gain"] = [gain.estimate, gain.low, gain.high, gain.verdict]
     return found
 
@@ -179,6 +197,23 @@ def within(kind: Any, data: Examples, what: str) -> list[dict[str, Any]]:
         row["seconds"] = time.process_time() - started
         print(json.dumps(row, ensure_ascii=False), flush=True)
         rows.append(row)
+    return rows
+
+
+def silences(test: Examples, kind: Any) -> list[dict[str, Any]]:
+    """Return how the untouched source does where sounds are padded to so many seconds."""
+    rows, usual = [], speech_hear.LEAST
+    for seconds in (usual, 10.0, 30.0):
+        speech_hear.LEAST = seconds
+        started = time.process_time()
+        model = kind.plan(test).baseline.fit(test)
+        said = [answer.value for answer in model.predict(test.inputs)]
+        row = {"setting": "padding", "seconds_at_least": seconds, "n": test.n}
+        row |= rates(test.targets, said, said, test.groups)
+        row["processor_seconds"] = time.process_time() - started
+        print(json.dumps(row), flush=True)
+        rows.append(row)
+    speech_hear.LEAST = usual
     return rows
 
 
@@ -236,6 +271,7 @@ def main() -> None:
             seeds = tuple(range(options.seeds))
             rows += across(kind, train, tests, seeds, "announcements")
             rows.append(guarded(home, train, tests["other voice, same sentences"]))
+            rows += silences(tests["other voice, other sentences"], kind)
             rows += within(kind, train, "announcements, one voice")
         finally:
             if options.output:

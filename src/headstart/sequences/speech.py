@@ -34,8 +34,8 @@ from headstart.sources.speech_model import SpeechSource, load_speech
 
 UNTOUCHED = "untouched"
 SOURCE = "whisper-base"
-SLOW = 0.25
-"""Seconds that an example costs each contender of a fold, learning and answering, about."""
+SLOW = 2.0
+"""Seconds of one core that an example costs each fit, learning and answering, about."""
 _BATCH, _FRAMES = 32, 8000  # windows, and states of all of them, that are written at once
 _GOLDEN = 50  # logits of each golden sound
 
@@ -294,12 +294,12 @@ class SpeechToText(SequenceKind):
 
 def _usual(n: int, budget: float) -> tuple[list[str], list[Decision]]:
     """Return the strategies that take part where none is named, and why."""
-    expected = 4 * SLOW * n
+    expected = 3 * SLOW * n
     if 2 * expected > budget:
         why = f"{n:,} examples leave no time for a second one in {budget:.0f} s"
-        return ["lora"], [Decision("partial is left out", why, "--strategy partial, --budget")]
+        return ["partial"], [Decision("lora is left out", why, "--strategy lora, --budget")]
     why = "it changes everything it knows, and few transcripts are no reason to"
-    return ["lora", "partial"], [Decision("finetune is left out", why, "--strategy finetune")]
+    return ["partial", "lora"], [Decision("finetune is left out", why, "--strategy finetune")]
 
 
 def _contender(ear: Ear, strategy: str) -> Contender:

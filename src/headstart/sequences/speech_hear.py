@@ -24,8 +24,8 @@ WINDOW = 30.0
 """Seconds that a Whisper hears at once."""
 STEP = 1.0
 """Windows are padded with silence to whole steps: those of a batch are of one length."""
-LEAST = 2.0
-"""Seconds to which the shortest sound is padded."""
+LEAST = 10.0
+"""Seconds to which a short sound is padded: below, the decoder is prone to go in circles."""
 TAIL = 1.0
 """Seconds of silence behind every sound that leaves room for it."""
 MOST_KEPT = 4 * 2**30
@@ -79,8 +79,8 @@ def padded(samples: int, rate: int) -> float:
 
     Examples
     --------
-    >>> [padded(round(seconds * 16000), 16000) for seconds in (0.3, 2.4, 29.5)]
-    [2.0, 4.0, 30.0]
+    >>> [padded(round(seconds * 16000), 16000) for seconds in (0.3, 12.4, 29.5)]
+    [10.0, 14.0, 30.0]
     """
     wanted = math.ceil((samples / rate + TAIL) / STEP) * STEP
     return min(WINDOW, max(LEAST, wanted))

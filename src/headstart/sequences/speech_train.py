@@ -53,8 +53,8 @@ class Recipe:
 
 
 RECIPES = {
-    "lora": Recipe(1e-3, f"low-rank updates (rank {RANK}) of the decoder; the encoder is frozen"),
     "partial": Recipe(1e-4, "the last third of the decoder's layers; the rest is frozen"),
+    "lora": Recipe(1e-3, f"low-rank updates (rank {RANK}) of the decoder; the encoder is frozen"),
     "finetune": Recipe(2e-5, "all weights, of encoder and decoder", hears=True),
 }
 
