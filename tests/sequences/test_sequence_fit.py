@@ -84,6 +84,8 @@ def test_what_harms_is_not_shipped_unless_it_is_named(task):
     assert "You get untouched." in str(result)
     named = hs.fit(toy.table(), task="translation", strategy="lora")
     assert named.shipped.strategy == "lora"
+    beside = hs.fit(toy.table(), task="translation", strategy=["untouched", "lora"])
+    assert beside.shipped.strategy == "untouched"
 
 
 def test_the_best_of_several_is_chosen_and_the_others_have_lost(task):

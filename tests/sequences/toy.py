@@ -159,7 +159,7 @@ class Toy(SequenceKind):
             Contender(one, None, WAYS[one]) for one in (named or (() if strategy else self.default))
         ]
         base = Contender("untouched", None, untouched, trains=False)
-        return Plan(base, tuple(ways), guarded=not named)
+        return Plan(base, tuple(ways), guarded=not named or "untouched" in strategy)
 
     def open(self, strategy, source, weights_sha256, state):
         if set(state.meta) != {"mapping"}:

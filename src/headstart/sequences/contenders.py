@@ -26,6 +26,8 @@ def planned(
     probe: Callable[..., Model],
     tuned: Callable[..., Model],
     cut: Callable[..., Any],
+    n: int,
+    tuned_from: int = 0,
 ) -> Plan:
     """Return who takes part, cheapest first.
 
@@ -43,6 +45,10 @@ def planned(
         ``tuned(train, card, method, seed=..., reporter=...)``.
     cut : callable
         Of ``Frozen``.
+    n : int
+        Examples to learn from.
+    tuned_from : int
+        Examples below which a source is not tuned unless that is named.
 
     Raises
     ------
@@ -62,6 +68,16 @@ def planned(
         usual, why = usual_source("text")
         cards = [text_source(str(usual))]
         decisions = (Decision(f"source {usual}", why, "--source NAME uses another"),)
+    if wanted and not strategy and n < tuned_from:
+        wanted = [name for name in wanted if name == "probe"]
+        decisions += (
+            Decision(
+                "lora and finetune are left out",
+                f"{n:,} examples; tuned on fewer than {tuned_from:,} they lost to scratch where "
+                "that was measured",
+                "--strategy lora",
+            ),
+        )
     transfers = []
     for name in wanted:
         for card in cards:
@@ -71,7 +87,7 @@ def planned(
                 fit = partial(_tuned, tuned, card, name)
             transfers.append(Contender(name, card.name, fit))
     baseline = Contender("scratch", None, partial(_plain, scratch))
-    return Plan(baseline, tuple(transfers), not strategy, decisions)
+    return Plan(baseline, tuple(transfers), not strategy or "scratch" in strategy, decisions)
 
 
 class _Shared:

@@ -146,6 +146,7 @@ class QuestionAnswering(SequenceKind):
             probe=fit_reader,
             tuned=_fit_tuned,
             cut=cut_text,
+            n=train.n,
         )
 
     def open(

@@ -260,7 +260,7 @@ class SpeechToText(SequenceKind):
         return Plan(
             baseline=_contender(ears[0], UNTOUCHED),
             transfers=tuple(_contender(ear, name) for ear in ears for name in wanted),
-            guarded=not strategy,
+            guarded=not strategy or UNTOUCHED in strategy,
             decisions=tuple(decisions),
         )
 

@@ -235,7 +235,7 @@ class TextToText(SequenceKind):
         return Plan(
             Contender("untouched", card.name, baseline, trains=False),
             tuple(transfers),
-            not strategy,
+            not strategy or "untouched" in strategy,
         )
 
     def open(
