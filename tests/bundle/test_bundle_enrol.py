@@ -225,9 +225,11 @@ def test_verify_and_what_info_says_of_it(probe_with_means, tmp_path):
     assert enrolled.info["verification"] == said
 
 
-def test_a_tuned_source_makes_class_means_of_its_own_features():
-    contents = with_means("finetune")
-    assert any("tuned." in name for name in contents.state.arrays)
+@pytest.mark.parametrize("name", ["finetune", "weighted-layers"])
+def test_a_changed_source_makes_class_means_of_its_own_features(name):
+    contents = with_means(name)
+    tuned = any("tuned." in array for array in contents.state.arrays)
+    assert tuned == (name == "finetune")
     model = bundle.in_memory(contents)
     task = task_of(contents)
     tuned = encode.features(task.items, model.backbone(), cache=False).array

@@ -192,6 +192,14 @@ def test_the_head_sees_the_weighted_sum() -> None:
     assert all(np.array_equal(kept[name], fresh[name]) for name in fresh)
 
 
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_items_that_are_all_the_same_have_layers_too(kind: str) -> None:
+    source, X, y = case("whisper", kind, n=2)
+    model = type(model_of("whisper", kind)[0])(source=source, device="cpu").fit([X[0]] * 2, y)
+    assert np.isfinite(output(model, X)).all()
+    assert np.array_equal(output(model, X[:1]), output(model, [X[0], X[0]])[1:])
+
+
 def test_what_it_does_not_take() -> None:
     source, X, y = case("whisper")
     with pytest.raises(OptionError, match="one label an item"):

@@ -167,8 +167,8 @@ def with_gallery(
     task : Task
         What the model was fitted to.
     features : ndarray of shape (n, d), or None
-        Of the untuned source. Where the model tuned it, at most MOST_ENCODED training items,
-        classes evenly, are encoded anew.
+        Of the untuned source. Where the model tuned it, or weighs its layers, at most
+        MOST_ENCODED training items, classes evenly, are encoded anew.
     """
     if contents.source is None or not contents.classes or task.labels is None:
         return contents
@@ -179,7 +179,7 @@ def with_gallery(
     if len(set(codes.tolist())) < len(contents.classes):
         return contents  # a class without an item: told by its name alone
     tuned = any("tuned." in name for name in contents.state.arrays)
-    if tuned or features is None:
+    if tuned or contents.state.meta.get("given") or features is None:
         from headstart import encode
         from headstart.bundle.write import in_memory
 

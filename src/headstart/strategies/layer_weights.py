@@ -88,13 +88,15 @@ def learn_layers(
     rows = np.ascontiguousarray(np.swapaxes(X, 0, 1), dtype=np.float32)
     rows = rows - rows.mean(axis=1, keepdims=True)
     sizes = np.sqrt(np.square(rows, dtype=np.float64).sum(axis=2).mean(axis=1))
+    if sizes.max() == 0:  # all items are the same
+        sizes[:] = 1.0
     sizes = np.where(sizes > 1e-6 * sizes.max(), sizes, np.inf)  # a layer that is constant: unseen
     rows /= sizes[:, None, None].astype(np.float32)
     targets = _targets(truth, n_classes)
     losses = _held_out(rows, targets, truth, n_classes, seed, strengths)
     strength = min(losses, key=lambda C: losses[C]) if losses else _middle(strengths)
     weights = _softmax(_fit(rows, targets, strength, n_classes)[0])
-    last = float(sizes[np.isfinite(sizes)][-1]) if np.isfinite(sizes).any() else 1.0
+    last = float(sizes[np.isfinite(sizes)][-1])
     factors = np.where(np.isfinite(sizes), weights * last / sizes, 0.0)
     return Layers(weights, factors, strength, losses)
 

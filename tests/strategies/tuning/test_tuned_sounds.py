@@ -58,6 +58,17 @@ def test_features_while_training_are_those_of_the_frozen_source(family: str) -> 
     assert items.sizes.argmax() == 9 or family != "whisper"
 
 
+def test_rows_are_averaged_in_full_precision_under_autocast() -> None:
+    items, _ = prepared("ge2e", [tone(3.0), *SOUNDS])
+    batch = items.load(np.arange(10), 0, None)
+    rows = 100 + torch.rand(len(batch.shares[0]), 5)
+    expected = batch.averaged(rows)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = batch.averaged(rows)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+
+
 def test_long_sounds_train_in_part_and_it_is_said() -> None:
     told = Told()
     items, _ = prepared("whisper", [tone(0.3), tone(9.0)], reporter=told)

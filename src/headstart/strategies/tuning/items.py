@@ -85,8 +85,12 @@ class SoundBatch:
     normalise: bool
 
     def averaged(self, rows: Tensor) -> Tensor:
-        """Return the features (n, dim) of the sounds from those (rows, dim) of their rows."""
-        mean = self.shares @ rows
+        """Return the features (n, dim) of the sounds from those (rows, dim) of their rows.
+
+        In float32, under autocast too: nothing is rounded that is not where the source is frozen.
+        """
+        with torch.autocast(rows.device.type, enabled=False):
+            mean = self.shares @ rows.float()
         return functional.normalize(mean, dim=1) if self.normalise else mean
 
 
