@@ -81,6 +81,15 @@ def test_long_sounds_train_in_part_and_it_is_said() -> None:
     assert quiet.lines == []
 
 
+def test_masks_take_no_memory_where_all_counts() -> None:
+    for family, small in (("ge2e", True), ("whisper", False)):
+        items, _ = prepared(family)
+        assert {mask.strides == (0,) for mask in items._masks} == {small}
+        mask = items.row(0).mask
+        assert mask.is_contiguous()
+        assert bool((mask == 1).all()) == small
+
+
 def test_a_sound_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "words.wav").write_text("hello")
     with pytest.raises(DataError, match=r"items\[1\] .*words\.wav"):
