@@ -103,7 +103,7 @@ def test_a_source_that_is_named_races_and_knows_nothing(weights: Any, tmp_path: 
     place = tmp_path / "random"
     transformers.BertModel(config, add_pooling_layer=False).eval().save_pretrained(place)
     (place / "tokenizer.json").write_text(tokenizer_json())
-    result = hs.fit(samples.topics(), label="topic", source=["minilm", str(place)])
+    result = hs.fit(samples.topics(), label="topic", source=["minilm", str(place)], budget="1s")
     assert result.chosen.source == "minilm"
     named = [one for one in result.candidates if one.source == str(place)]
     frozen = [one for one in named if one.strategy in ("probe", "knn", "prototypes")]

@@ -77,10 +77,12 @@ def test_the_source_loads_by_its_path_and_fits(result, folder, tmp_path):
 def test_every_strategy_that_tunes_takes_the_new_source(result, tmp_path):
     result.save(tmp_path / "mine")
     pictures, labels = signs(2, 8, seed=1)
-    for name in ("FineTune", "LoRA"):
-        kind = getattr(hs.strategies, name)
-        model = kind(source=str(tmp_path / "mine"), epochs=1, validation=0.0).fit(pictures, labels)
+    given = {"source": str(tmp_path / "mine"), "epochs": 1, "validation": 0.0}
+    for name in ("FineTune", "BitFit"):
+        model = getattr(hs.strategies, name)(**given).fit(pictures, labels)
         assert len(model.predict(pictures)) == 16
+    with pytest.raises(OptionError, match="no linear layer or 1x1 convolution for LoRA"):
+        hs.strategies.LoRA(**given).fit(pictures, labels)
 
 
 def test_the_same_seed_gives_the_same_bytes(result, folder, tmp_path):

@@ -31,7 +31,7 @@ def recorder():
 
 
 def test_meaning_in_rare_words_is_positive_transfer(weights):
-    result = hs.fit(samples.topics(), label="topic")
+    result = hs.fit(samples.topics(), label="topic", budget="1s")
     assert result.gain.verdict == "positive"
     assert result.chosen.source == "minilm"
     assert result.score.estimate > 0.85
@@ -70,14 +70,14 @@ def test_a_table_is_trained_from_scratch_and_says_so(weights):
 
 
 def test_pictures_in_class_folders(weights, tmp_path):
-    result = hs.fit(samples.pictures(tmp_path / "stripes"))
+    result = hs.fit(samples.pictures(tmp_path / "stripes"), budget="1s")
     assert result.task.modality == "image"
     assert result.score.estimate > 0.6
     assert {one.strategy for one in result.candidates} >= {"majority", "scratch", "probe", "knn"}
 
 
 def test_shots_leave_the_rest_to_judge(weights):
-    result = hs.fit(samples.topics(), label="topic", shots=8)
+    result = hs.fit(samples.topics(), label="topic", shots=8, budget="1s")
     assert result.task.n == 24
     assert result.score.n == 48
     assert "took no part in training" in result.judged_by
@@ -104,7 +104,7 @@ def test_one_label_in_each_of_many_classes_is_not_cross_validated(weights):
 def test_a_test_part_judges(weights):
     frame = samples.topics()
     train, test = frame.iloc[::2], frame.iloc[1::2]
-    result = hs.fit(train, label="topic", test=test)
+    result = hs.fit(train, label="topic", test=test, budget="1s")
     assert result.task.n == len(train)
     assert result.score.n == len(test)
 
@@ -120,7 +120,7 @@ def test_same_seed_same_numbers(weights):
 
 
 def test_the_saved_model_predicts_the_same(weights, tmp_path):
-    result = hs.fit(samples.topics(8), label="topic")
+    result = hs.fit(samples.topics(8), label="topic", budget="1s")
     texts = ["the goat", "a tasty soup", "an old lorry"]
     place = result.save(tmp_path / "model")
     np.testing.assert_array_equal(hs.load(place).predict_proba(texts), result.predict_proba(texts))
@@ -297,5 +297,7 @@ def test_a_named_strategy_is_advised_against_not_overruled(weights):
 
 
 def test_a_seed_of_numpy_is_a_number(weights, tmp_path):
-    result = hs.fit(samples.topics(8), label="topic", seed=np.int64(1), checkpoint=tmp_path / "c")
+    result = hs.fit(
+        samples.topics(8), label="topic", seed=np.int64(1), checkpoint=tmp_path / "c", budget="1s"
+    )
     assert result.to_json()["seed"] == 1

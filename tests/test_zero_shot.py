@@ -97,7 +97,7 @@ def test_two_labels_a_class_measure_it(weights, topics):
 
 
 def test_with_labels_of_all_classes_trained_candidates_compete(weights, topics):
-    result = hs.fit(topics, classes=CLASSES, label="topic", curve=False)
+    result = hs.fit(topics, classes=CLASSES, label="topic", curve=False, budget="1s")
     assert not isinstance(result, ZeroShotResult)
     raced = {candidate.strategy for candidate in result.candidates}
     assert {"zero-shot", "probe", "scratch"} <= raced
@@ -112,7 +112,7 @@ def test_with_labels_of_all_classes_trained_candidates_compete(weights, topics):
 def test_labels_that_contradict_the_names_make_training_win(weights, topics):
     turn = {"animal": "food", "food": "vehicle", "vehicle": "animal"}
     frame = topics.assign(topic=topics.topic.map(turn))
-    result = hs.zero_shot(CLASSES, frame, curve=False)
+    result = hs.zero_shot(CLASSES, frame, curve=False, budget="1s")
     assert result.chosen.strategy != "zero-shot"
     alone = [str(d) for d in result.decisions if "by itself" in str(d)]
     assert "accuracy 0.0" in alone[0]
