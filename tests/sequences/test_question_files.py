@@ -217,3 +217,22 @@ def test_the_threshold_parts_what_has_an_answer(monkeypatch) -> None:
             backbone = None
 
     assert -1.0 < _threshold(Fake, judge) < 2.0
+
+
+def test_columns_of_a_squad_file_are_refused(tmp_path) -> None:
+    path = tmp_path / "a.json"
+    asked = {"question": "q", "id": "1", "answers": [{"text": "a", "answer_start": 0}]}
+    content = {"data": [{"paragraphs": [{"context": "a b", "qas": [asked]}]}]}
+    path.write_text(json.dumps(content))
+    assert kind_of("question-answering").read(str(path)).train.n == 1
+    with pytest.raises(OptionError, match="no columns"):
+        kind_of("question-answering").read(str(path), group="title")
+
+
+def test_intervals_are_over_contexts_where_questions_share_one() -> None:
+    frame = pd.DataFrame(
+        {"question": ["x", "y", "z"], "context": ["a b", "a b", "c"], "answer": ["a", "b", "c"]}
+    )
+    kind = kind_of("question-answering")
+    assert kind.read(frame).train.grouped
+    assert not kind.read(frame.iloc[1:]).train.grouped

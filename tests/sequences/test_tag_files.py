@@ -114,7 +114,17 @@ def test_odd_tags_are_put_in_order(tags, made) -> None:
         ("a.conll", "Anna B-PER\nsaw\n", "line 2"),
         ("a.conll", "Anna B-PER\nsaw X O\n", "line 2"),
         ("a.conll", "\n\n", "no sentence"),
-        ("a.conll", "Anna B-PER\nsaw Q-PER\n", "line 1.*prefix"),
+        ("a.conll", "Anna B-PER\nsaw Q-PER\n", "line 2.*prefix"),
+        ("a.conll", "Anna\tB-PER\nsaw\t\n", "line 2"),
+        ("a.conll", "1\tAnna" + "\t_" * 4 + "\t2\tnsubj\t_\t_\n", "line 1.*CoNLL-U"),
+        ("a.csv", "sentence,word,tag\n1,a,O\n1,b,B-X\n2,c,O\n2,d,Q-X\n", "row 4: this tag"),
+        (
+            "a.jsonl",
+            _ROW + '{"tokens": ["a", "b"], "tags": ["B-X", "Q-X"]}',
+            "row 2, word 2: this tag",
+        ),
+        ("a.jsonl", _ROW + '{"tokens": ["a", null], "tags": ["O", "O"]}', "row 2, word 2.*word"),
+        ("a.jsonl", _ROW + '{"tokens": ["a", "b"], "tags": ["O", null]}', "row 2, word 2.*tag"),
         ("a.csv", "word,tag\nAnna,O\n", "which sentence"),
         ("a.csv", "sentence,word,tag\n1,Anna,\n", "row 1.*no tag|no tag"),
         ("a.csv", "sentence,word,tag\n1,,O\n", "no word"),
@@ -168,3 +178,58 @@ def test_what_may_follow_what() -> None:
     assert first.tolist() == [True, False, False, True]
     assert allowed[0].tolist() == [True, True, False, True]
     assert allowed[3].tolist() == [True, False, False, True]
+
+
+def test_a_word_that_looks_like_a_remark_is_a_word(tmp_path) -> None:
+    text = "# remark = 1\nup IN O\n# # B-MONEY\n3 CD I-MONEY\n\n# sent_id = 2\n# NN O\n\n"
+    train = KIND.read(_written(tmp_path, "a.conll", text + "# text of two\na DT O\n")).train
+    assert train.inputs == (("up", "#", "3"), ("#",), ("a",))
+
+
+def test_columns_of_a_file_without_any_are_refused(tmp_path) -> None:
+    for named in ({"group": "speaker"}, {"label": "tag"}, {"text": "word"}):
+        with pytest.raises(OptionError, match="no columns"):
+            KIND.read(_conll(tmp_path), **named)
+
+
+def test_documents_are_what_intervals_are_over(tmp_path) -> None:
+    assert KIND.read(_conll(tmp_path)).train.grouped
+    assert not KIND.read(_table(tmp_path)).train.grouped
+
+
+def test_a_row_without_a_group_is_one_of_its_own() -> None:
+    frame = pd.DataFrame(
+        {"tokens": [["a"], ["b"], ["c"], ["d"]], "tags": [["O"]] * 4, "g": [None, " ", "1", "1 "]}
+    )
+    groups = KIND.read(frame, group="g").train.groups
+    assert len(set(groups)) == 3
+    assert groups[2] == groups[3]
+    reading = KIND.read(frame.iloc[[0, 2]], test=frame.iloc[[1, 3]], group="g")
+    assert sum("1 groups lie in both" in one.what for one in reading.decisions) == 1
+
+
+def test_bare_tags_are_read_alike_in_both_parts() -> None:
+    frame = pd.DataFrame({"tokens": [["a", "b"], ["c", "d"]], "tags": [["B", "I"], ["B", "O"]]})
+    held = KIND.read(frame, test=frame.iloc[1:]).test
+    assert held is not None
+    assert held.targets == (("B-span", "O"),)
+
+
+def test_numbers_as_tags_are_said() -> None:
+    frame = pd.DataFrame({"tokens": [["a", "b"]], "tags": [[0, 3]]})
+    assert any("numbers" in one.what for one in KIND.read(frame).decisions)
+
+
+def test_texts_of_another_encoding_are_read(tmp_path) -> None:
+    (tmp_path / "a.txt").write_bytes(
+        "Die Stra\xdfe f\xfchrt \xfcber Z\xfcrich.\n".encode("latin-1")
+    )
+    assert KIND.read_inputs([str(tmp_path / "a.txt")])[0][0][:2] == ("Die", "Stra\xdfe")
+
+
+def test_sentences_without_words_cannot_be_learnt_from() -> None:
+    from headstart.sequences.taggers import fit_chain_tagger
+
+    train = KIND.read(pd.DataFrame({"tokens": [["a"], []], "tags": [["O"], []]})).train
+    with pytest.raises(DataError, match="no sentence to learn from has a word"):
+        fit_chain_tagger(train.take([1]))

@@ -13,6 +13,9 @@ from headstart.data.columns import plain_name
 from headstart.data.part import is_missing
 from headstart.data.tables import checked_frame, read_table, table_ending
 
+ALONE = "\0"
+"""Begins the name of a group that one example without a group is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -139,3 +142,53 @@ def column(
         allowed=f"a usual name: {', '.join(usual)}",
         hint=f"name it: {option} COLUMN" if option else "name a column so",
     )
+
+
+def without_columns(data: Any, named: Mapping[str, str | None]) -> None:
+    """Refuse columns that are named of a file that has none.
+
+    Parameters
+    ----------
+    data : path
+    named : mapping of option to what was named, or None
+
+    Raises
+    ------
+    OptionError
+        One is named.
+    """
+    for option, name in named.items():
+        if name is not None:
+            raise OptionError(
+                f"{data} is no table: it has no columns",
+                where=option,
+                got=name,
+                hint="leave it out",
+            )
+
+
+def straddling(train: Sequence[str] | None, held: Sequence[str] | None) -> tuple[Decision, ...]:
+    """Say how many of the user's groups lie in both parts, if any do.
+
+    Parameters
+    ----------
+    train, held : sequence of names of groups, optional
+        Of what is learnt from, and of what judges.
+    """
+    both = {one for one in train or () if not one.startswith(ALONE)} & set(held or ())
+    why = "the test part was given, so it is taken as it is; scores may be optimistic"
+    what = f"{len(both)} groups lie in both training and test part"
+    return (Decision(what, why),) if both else ()
+
+
+def group_names(table: Table, name: str) -> list[str]:
+    """Return the group of each row; a row without one is a group of its own.
+
+    Raises
+    ------
+    UnknownNameError
+        The table has no such column.
+    """
+    column(table, "groups", (), named=name, option="--group")
+    cells = table.cells(name)
+    return [f"{ALONE}{i}" if one is None else str(one).strip() for i, one in enumerate(cells)]

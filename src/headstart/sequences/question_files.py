@@ -14,7 +14,7 @@ import numpy as np
 from headstart.core.errors import DataError, UnreadableError
 from headstart.core.types import Decision, Skipped
 from headstart.data.decoding import decode
-from headstart.sequences.columns import Table, column, open_table
+from headstart.sequences.columns import Table, column, group_names, open_table, without_columns
 
 QUESTIONS = ("question", "questions", "query")
 CONTEXTS = ("context", "contexts", "passage", "paragraph", "document", "text", "body")
@@ -87,9 +87,13 @@ def read_asked(
         No question, or a cell that cannot be understood.
     UnreadableError
         Too many answers do not stand in their context.
+    OptionError
+        A column is named of a SQuAD file.
     """
     squad = _squad(data)
     if squad is not None:
+        named = {"--label": label, "--text": text} if columns is None else {}
+        without_columns(data, {**named, "--group": group})
         found = _from_squad(squad, str(data), answered)
     else:
         table = open_table(data)
@@ -190,9 +194,7 @@ def _from_table(
     firsts = table.cells(starts) if starts else [None] * n
     owners = None
     if group is not None:
-        find("groups", (), group, "--group", True)
-        del made.columns["groups"]
-        owners, made.groups = table.cells(group), []
+        owners, made.groups = group_names(table, group), []
     rows = zip(table.cells(questions), table.cells(contexts), cells, firsts, strict=True)
     for row, (question, context, cell, first) in enumerate(rows):
         where = f"{table.where}, row {row + 1}"
@@ -201,7 +203,7 @@ def _from_table(
         pairs = _golds(cell, first, where)
         if _add(made, Question(str(question), str(context)), pairs, table.ids[row]) and owners:
             assert made.groups is not None
-            made.groups.append(str(owners[row]))
+            made.groups.append(owners[row])
     return made
 
 
@@ -227,7 +229,7 @@ def _golds(cell: Any, first: Any, where: str) -> list[tuple[str, int]]:
     for text, start in zip(texts, listed, strict=True):
         try:
             made.append((str(text), -1 if start is None else int(float(start))))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(
                 "the start of an answer is a number of characters", where=where, got=start
             ) from error

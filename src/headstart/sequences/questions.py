@@ -19,6 +19,7 @@ from headstart.sequences.base import (
     copies,
     fingerprint,
 )
+from headstart.sequences.columns import straddling
 from headstart.sequences.contenders import TRANSFERS, planned
 from headstart.sequences.question_files import Asked, Question, read_asked
 
@@ -53,11 +54,12 @@ class QuestionAnswering(SequenceKind):
         named: dict[str, Any] = {"label": label, "text": text, "group": group}
         named["allow_unreadable"] = allow_unreadable
         found = read_asked(data, columns=columns, **named)
-        train, held = _examples(found, group is not None), None
+        train, held = _examples(found), None
         decisions, skipped = list(found.decisions), list(found.skipped)
         if test is not None:
             apart = read_asked(test, columns=found.columns, **named)
-            held = _examples(apart, group is not None)
+            held = _examples(apart)
+            decisions += straddling(found.groups, apart.groups)
             skipped += apart.skipped
             seen = {one.context for one in held.inputs}
             kept = [i for i, one in enumerate(train.inputs) if one.context not in seen]
@@ -174,7 +176,7 @@ def _fit_tuned(*args: Any, **named: Any) -> Model:
     return fit_tuned_reader(*args, **named)
 
 
-def _examples(found: Asked, grouped: bool) -> Examples:
+def _examples(found: Asked) -> Examples:
     contexts = [one.context for one in found.questions]
     own = None if found.groups is None else np.asarray(found.groups)
     return Examples(
@@ -182,5 +184,5 @@ def _examples(found: Asked, grouped: bool) -> Examples:
         targets=tuple(found.golds),
         ids=tuple(found.ids),
         groups=copies(contexts, own),
-        grouped=grouped,
+        grouped=own is not None or len(set(contexts)) < len(contexts),
     )

@@ -15,8 +15,9 @@ import numpy as np
 from headstart.core.errors import DataError
 from headstart.core.types import Decision
 from headstart.data.decoding import decode
+from headstart.data.part import is_missing
 from headstart.evaluate.spans import BEGINS, INSIDE, OUTSIDE, split_tag
-from headstart.sequences.columns import Table, column, open_table
+from headstart.sequences.columns import Table, column, group_names, open_table, without_columns
 
 WORDS = ("tokens", "words", "token", "word", "form", "text")
 TAGS = ("ner_tags", "tags", "labels", "ner", "tag", "label", "pos_tags", "pos", "chunk_tags")
@@ -35,8 +36,12 @@ class Tagged:
     words, tags : list of tuples of str
         ``tags`` is empty where none were asked for.
     ids : list of str
-    places : list of str
-        The file, and the row or line where each sentence starts.
+    where : str
+        The file, for messages.
+    rows : list of sequences of int
+        The row (or line) of each word; of a sentence in one row, that row.
+    unit : str
+        What ``rows`` count.
     groups : list of str or None
     columns : mapping of role to column name
     decisions : tuple of Decision
@@ -45,10 +50,19 @@ class Tagged:
     words: list[tuple[str, ...]]
     tags: list[tuple[str, ...]]
     ids: list[str]
-    places: list[str]
+    where: str
+    rows: Sequence[Sequence[int]]
     groups: list[str] | None
     columns: Mapping[str, str]
     decisions: tuple[Decision, ...] = ()
+    unit: str = "row"
+
+    def place(self, sentence: int, word: int) -> str:
+        """Return where a word stands, for messages."""
+        rows = self.rows[sentence]
+        if len(rows) == len(self.words[sentence]):
+            return f"{self.where}, {self.unit} {rows[word]}"
+        return f"{self.where}, {self.unit} {rows[0]}, word {word + 1}"
 
 
 def read_tagged(
@@ -76,10 +90,15 @@ def read_tagged(
     ------
     DataError
         Words and tags differ in number, a cell is empty, a tag cannot be understood.
+    OptionError
+        A column is named of a file that has none.
     """
     table = open_table(data)
     if table is None:
-        return _conll(Path(data), tagged)
+        # a part that judges, or is tagged, may be of another form than what was learnt from
+        named = {"--label": label, "--text": text} if columns is None else {}
+        without_columns(data, {**named, "--group": group})
+        return _conll(Path(data).expanduser(), tagged)
     words, said = column(table, "words", WORDS, named=text, columns=columns, option="--text")
     tags: str | None = None
     more: tuple[Decision, ...] = ()
@@ -94,7 +113,7 @@ def read_tagged(
             taken=[str(words)],
         )
     known = {"words": str(words)} | ({"tags": str(tags)} if tags else {})
-    found = Tagged([], [], [], [], None, known, (*table.decisions, *said, *more))
+    found = Tagged([], [], [], table.where, [], None, known, (*table.decisions, *said, *more))
     if _is_list(table.cells(str(words))):
         return _lists(table, found, group)
     return _rows(table, found, group, columns)
@@ -131,7 +150,7 @@ def _lists(table: Table, found: Tagged, group: str | None) -> Tagged:
         listed = _listed(cell)
         if listed is None:
             raise DataError("this row has no list of words", where=where, got=cell)
-        words.append(tuple(str(one) for one in listed))
+        words.append(_texts(listed, "word", where))
         if "tags" not in role:
             continue
         named = _listed(target)
@@ -143,13 +162,18 @@ def _lists(table: Table, found: Tagged, group: str | None) -> Tagged:
                 where=where,
                 got=f"{len(listed)} words, {len(named)} tags",
             )
-        tags.append(tuple(str(one) for one in named))
-    groups = None
-    if group is not None:
-        column(table, "groups", (), named=group, option="--group")
-        groups = [str(one) for one in table.cells(group)]
-    places = [f"{table.where}, {one}" for one in table.ids]
-    return replace(found, words=words, tags=tags, ids=list(table.ids), places=places, groups=groups)
+        tags.append(_texts(named, "tag", where))
+    groups = None if group is None else group_names(table, group)
+    rows = [range(row, row + 1) for row in range(1, len(words) + 1)]
+    return replace(found, words=words, tags=tags, ids=list(table.ids), rows=rows, groups=groups)
+
+
+def _texts(listed: Sequence[Any], what: str, where: str) -> tuple[str, ...]:
+    """Return the words or tags of a row."""
+    for at, one in enumerate(listed, start=1):
+        if is_missing(one) or isinstance(one, list | tuple | dict):
+            raise DataError(f"this is no {what}", where=f"{where}, word {at}", got=repr(one))
+    return tuple(str(one) for one in listed)
 
 
 def _rows(
@@ -179,9 +203,7 @@ def _rows(
     words = table.cells(role["words"])
     tags = table.cells(role["tags"]) if "tags" in role else [OUTSIDE] * len(words)
     marks = table.cells(name)
-    if group is not None:
-        column(table, "groups", (), named=group, option="--group")
-    owners = table.cells(group) if group is not None else None
+    owners = None if group is None else group_names(table, group)
     starts: list[int] = []
     current: Any = None
     for row, mark in enumerate(marks):
@@ -202,8 +224,8 @@ def _rows(
         if "tags" in role
         else [],
         ids=[f"row {a + 1}" for a, _ in pairs],
-        places=[f"{table.where}, row {a + 1}" for a, _ in pairs],
-        groups=[str(owners[a]) for a, _ in pairs] if owners is not None else None,
+        rows=[range(a + 1, b + 1) for a, b in pairs],
+        groups=[owners[a] for a, _ in pairs] if owners is not None else None,
         columns=role,
         decisions=(*found.decisions, *said),
     )
@@ -214,21 +236,24 @@ def _conll(path: Path, tagged: bool) -> Tagged:
     if path.is_dir():
         raise DataError("this task reads a file, not a folder", where=str(path))
     text, decisions = decode(path.read_bytes(), str(path))
-    found = Tagged([], [], [], [], None, {}, decisions)
+    found = Tagged([], [], [], str(path), [], None, {}, decisions, "line")
     groups: list[str] = []
     words: list[str] = []
     tags: list[str] = []
-    document, start, width = 0, 0, 0
+    lines: list[int] = []
+    rows: list[Sequence[int]] = []
+    document, width, tabbed = 0, 0, False
 
     def close() -> None:
         if words:
             found.words.append(tuple(words))
             found.tags.append(tuple(tags))
-            found.ids.append(f"line {start}")
-            found.places.append(f"{path}, line {start}")
-            groups.append(f"document {document}" if document else f"line {start}")
+            found.ids.append(f"line {lines[0]}")
+            rows.append(tuple(lines))
+            groups.append(f"document {document}" if document else f"line {lines[0]}")
         words.clear()
         tags.clear()
+        lines.clear()
 
     for number, line in enumerate(text.splitlines(), start=1):
         parts = line.split("\t") if "\t" in line else line.split()
@@ -239,19 +264,29 @@ def _conll(path: Path, tagged: bool) -> Tagged:
             close()
             document += 1
             continue
-        if line.startswith("# "):
-            continue
-        if tagged and (len(parts) < 2 or (width and len(parts) != width)):
+        alike = len(parts) == width and ("\t" in line) == tabbed
+        if line.startswith("# ") and not (alike and (words or " = " not in line)):
+            continue  # a remark; a word "#" looks like the words before it
+        if _is_conllu(parts):
+            raise DataError(
+                "the first part of this line is a number, not a word: CoNLL-U",
+                where=f"{path}, line {number}",
+                got=line[:80],
+                hint="write the words and the column of tags you mean as WORD and TAG",
+            )
+        parts = [part.strip() for part in parts]
+        ends = parts[0] and (parts[-1] or not tagged)
+        if not ends or (tagged and (len(parts) < 2 or (width and len(parts) != width))):
             raise DataError(
                 "expected a word and its tag on this line",
                 where=f"{path}, line {number}",
                 got=line[:80],
                 allowed=f"{width or 2} parts",
             )
-        width = len(parts)
-        start = start if words else number
-        words.append(parts[0].strip())
-        tags.append(parts[-1].strip())
+        width, tabbed = len(parts), "\t" in line
+        words.append(parts[0])
+        tags.append(parts[-1])
+        lines.append(number)
     close()
     if not found.words:
         raise DataError("the file has no sentence", where=str(path))
@@ -260,16 +295,28 @@ def _conll(path: Path, tagged: bool) -> Tagged:
     return replace(
         found,
         tags=found.tags if tagged else [],
+        rows=rows,
         groups=groups if many else None,
         decisions=decisions + (said if many else ()),
     )
 
 
-def tidy(found: Tagged) -> Tagged:
+def _is_conllu(parts: Sequence[str]) -> bool:
+    """Tell whether a line is of CoNLL-U: ten parts, a number first, and the number of its head."""
+    return len(parts) == 10 and parts[0] == "1" and parts[6].isdigit()
+
+
+def tidy(found: Tagged, *, bare: bool = False) -> Tagged:
     """Return tags as models take them: well formed, types named, or an error with its place.
 
     ``I-`` that begins a span becomes ``B-``; ``L-`` and ``U-`` become ``E-`` and ``S-``; bare ``B``
     and ``I`` become ``B-span`` and ``I-span``.
+
+    Parameters
+    ----------
+    found : Tagged
+    bare : bool
+        Whether a ``B`` without an ``I`` is bare as well: it was where the model learnt.
 
     Raises
     ------
@@ -278,7 +325,10 @@ def tidy(found: Tagged) -> Tagged:
     """
     counts = Counter(tag for tags in found.tags for tag in tags)
     tags, decisions = found.tags, list(found.decisions)
-    if set(counts) <= _TYPELESS and {"B", "I"} <= set(counts):
+    if counts and all(tag.isdigit() for tag in counts):
+        why = "what they stand for is not known; with names, as B-PER and O, spans are judged"
+        decisions.append(Decision("tags are numbers: each is a plain tag, of one word", why))
+    if set(counts) <= _TYPELESS and (bare or {"B", "I"} <= set(counts)):
         tags = [tuple(t if t == OUTSIDE else f"{t}-span" for t in one) for one in tags]
         decisions.append(Decision("tags B and I are of one type, span", "they name none"))
         counts = Counter(tag for one in tags for tag in one)
@@ -287,15 +337,15 @@ def tidy(found: Tagged) -> Tagged:
         return replace(found, tags=list(tags), decisions=tuple(decisions))
     letters = dict(zip("LU", "ES", strict=True))
     made, changed = [], 0
-    for place, one in zip(found.places, tags, strict=True):
+    for sentence, one in enumerate(tags):
         row: list[str] = []
         before = (OUTSIDE, "")
-        for tag in one:
+        for word, tag in enumerate(one):
             prefix, kind = split_tag(tag)
             if not prefix:
                 raise DataError(
                     "this tag has no prefix of IOB, IOBES or BILOU, while others have",
-                    where=place,
+                    where=found.place(sentence, word),
                     got=tag,
                     allowed=f"{OUTSIDE}, B-TYPE, I-TYPE, E-TYPE, S-TYPE, L-TYPE, U-TYPE",
                 )

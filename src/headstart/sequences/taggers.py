@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.core.errors import DataError
 from headstart.core.types import SILENT, AnyArray, Decision, FloatArray, IntArray, Reporter, State
 from headstart.evaluate.spans import OUTSIDE, SPAN_F1, TOKEN_ACCURACY
 from headstart.sequences import saved
@@ -83,6 +84,20 @@ class Coded:
         ]
         self.flat = np.concatenate(self.each)
         self.lengths: IntArray = np.asarray([len(one) for one in self.each], dtype=np.int64)
+
+
+def _coded(train: Examples) -> Coded:
+    """Return the tags of examples as numbers.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    coded = Coded(train)
+    if not coded.tags:
+        raise DataError("no sentence to learn from has a word", got=f"{train.n} sentences")
+    return coded
 
 
 class Stacked:
@@ -181,7 +196,7 @@ def fit_chain_tagger(
     frozen : Frozen, optional
     reporter : Reporter
     """
-    coded = Coded(train)
+    coded = _coded(train)
     hashes, counts = hashes_of(train.inputs)
     known, often = np.unique(hashes, return_counts=True)
     if len(counts) >= RARE_FROM:
@@ -256,7 +271,7 @@ def fit_tuned_tagger(
     from headstart.sequences.tuned import RATES, Tuned, held_out
     from headstart.sequences.tuned import train as trained
 
-    coded = Coded(train)
+    coded = _coded(train)
     backbone = opened(card, reporter=reporter)
     net = Tuned(backbone, len(coded.tags), method, seed)
     model = TunedTagger(coded.tags, net)

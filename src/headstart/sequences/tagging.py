@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from headstart.core.errors import BundleCorruptError, DataError, OptionError
 from headstart.core.types import SILENT, Decision, Modality, Reporter, Skipped, State
+from headstart.data.decoding import decode
 from headstart.data.tables import table_ending
 from headstart.evaluate.spans import SPAN_F1, TOKEN_ACCURACY
 from headstart.sequences.base import (
@@ -24,6 +25,7 @@ from headstart.sequences.base import (
     copies,
     fingerprint,
 )
+from headstart.sequences.columns import straddling
 from headstart.sequences.contenders import TRANSFERS, planned
 from headstart.sequences.tag_files import Tagged, read_tagged, tidy
 
@@ -73,11 +75,13 @@ class TokenClassification(SequenceKind):
             raise OptionError("words are read from the file itself", where="--path", got=path)
         found = tidy(read_tagged(data, label=label, text=text, group=group, columns=columns))
         decisions = list(found.decisions)
-        train, held = _examples(found, group is not None), None
+        train, held = _examples(found), None
         if test is not None:
             role = dict(found.columns)
-            apart = tidy(read_tagged(test, label=label, text=text, group=group, columns=role))
-            held = _examples(apart, group is not None)
+            apart = read_tagged(test, label=label, text=text, group=group, columns=role)
+            apart = tidy(apart, bare=any("B-span" in tags for tags in found.tags))
+            held = _examples(apart)
+            decisions += straddling(found.groups, apart.groups) if group is not None else ()
             seen = set(held.inputs)
             kept = [i for i, one in enumerate(train.inputs) if one not in seen]
             if not kept:
@@ -122,7 +126,8 @@ class TokenClassification(SequenceKind):
                 made.append(words_of(one))
                 ids.append(one)
             elif file is not None and file.suffix == ".txt":
-                for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+                lines = decode(file.read_bytes(), str(file))[0].splitlines()
+                for number, line in enumerate(lines, start=1):
                     if line.strip():
                         made.append(words_of(line))
                         ids.append(f"line {number}")
@@ -199,7 +204,7 @@ class TokenClassification(SequenceKind):
         return " ".join(value)
 
 
-def _examples(found: Tagged, grouped: bool) -> Examples:
+def _examples(found: Tagged) -> Examples:
     import numpy as np
 
     own = None if found.groups is None else np.asarray(found.groups)
@@ -208,7 +213,7 @@ def _examples(found: Tagged, grouped: bool) -> Examples:
         targets=tuple(found.tags),
         ids=tuple(found.ids),
         groups=copies(found.words, own),
-        grouped=grouped,
+        grouped=own is not None,
     )
 
 
