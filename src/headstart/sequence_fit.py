@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from headstart.log import Log
 from headstart.select.choose import SAME
 from headstart.select.clock import Deadline
 from headstart.sequence_result import SequenceResult
-from headstart.sequences import Contender, Examples, Plan, SequenceKind, kind_of
+from headstart.sequences import Contender, Examples, Model, Plan, SequenceKind, kind_of
 from headstart.sequences.contest import Outcome, answered, folds_of, one_fold
 
 BUDGET = 600.0
@@ -119,10 +120,10 @@ def fit_sequences(
     finalists = [plan.baseline, *([chosen.best] if chosen.best else [])]
     models = {}
     for one in finalists:
-        if one.trains:
-            reporter.say(f"{one.name} learns from all {train.n:,} examples")
+        reporter.say(f"{one.name} learns from all {train.n:,} examples")
         models[one.name] = one.fit(train, seed=seed, reporter=reporter)
         log.add(*models[one.name].decisions)
+    plan = _as_fitted(plan, outcomes, chosen, models)
     gain, scores, judged_by = chosen.gain, chosen.scores, _by_folds(chosen.n, train.n)
     others = chosen.others(kind, train, seed)
     if judge is not None:
@@ -185,6 +186,24 @@ def _stopped(outcomes: Sequence[Outcome], plan: Plan) -> None:
             got="; ".join(one.reason for one in outcomes[1:]),
             hint="name another, or none",
         )
+
+
+def _as_fitted(
+    plan: Plan, outcomes: Sequence[Outcome], chosen: _Chosen, models: dict[str, Model]
+) -> Plan:
+    """Call the baseline what it is, where the fit chose one of several."""
+    old = plan.baseline
+    model = models[old.name]
+    if model.strategy == old.strategy:
+        return plan
+    new = replace(old, strategy=model.strategy, source=model.source.name if model.source else None)
+    outcomes[0].contender = new
+    models[new.name] = models.pop(old.name)
+    chosen.said = {new.name if n == old.name else n: one for n, one in chosen.said.items()}
+    chosen.scores = {new.name if n == old.name else n: one for n, one in chosen.scores.items()}
+    if chosen.gain is not None:
+        chosen.gain = replace(chosen.gain, baseline=new.strategy)
+    return replace(plan, baseline=new)
 
 
 class _Chosen:

@@ -197,6 +197,20 @@ def test_predict_and_evaluate_a_saved_model(task, tmp_path):
         evaluate_model(good, fresh, label="nothing")
 
 
+def test_a_part_that_judges_inside_data_is_what_is_judged(task, tmp_path, monkeypatch):
+    place = hs.fit(toy.table(), task=task()).save(tmp_path / "model")
+    read = toy.Toy.read
+
+    def both(self, data, **named):
+        reading = read(self, data, **named)
+        return replace(reading, test=reading.train.take([0, 1, 2, 3]))
+
+    monkeypatch.setattr(toy.Toy, "read", both)
+    measured = evaluate_model(place, toy.table())
+    assert measured["n"] == 4
+    assert measured["warnings"] == []
+
+
 def test_models_of_other_tasks_are_not_compared(task, tmp_path):
     good = hs.fit(toy.table(), task=task()).save(tmp_path / "good")
     words = [f"good {i}" for i in range(12)] + [f"bad {i}" for i in range(12)]
@@ -240,6 +254,8 @@ def forged(place, change):
     [
         (lambda m: m.update(task="mind-reading"), BundleCorruptError, "known values"),
         (lambda m: m.update(strategy="prayer"), BundleCorruptError, "no strategy 'prayer'"),
+        (lambda m: m.update(metric="bleu"), BundleCorruptError, "no measure 'bleu'"),
+        (lambda m: m.update(modality="image"), BundleCorruptError, "no modality 'image'"),
         (lambda m: m["files"].pop("state.json") and None, BundleCorruptError, "files"),
         (lambda m: m.update(extra=1), BundleCorruptError, "nobody knows"),
         (lambda m: m.update(columns={"a": 1}), BundleCorruptError, "wrong type"),
@@ -373,7 +389,7 @@ class Reporting(toy.Toy):
 
     def plan(self, train, **given):
         plan = super().plan(train, **given)
-        return replace(plan, baseline=replace(plan.baseline, fit=toy.slow_untouched, trains=True))
+        return replace(plan, baseline=replace(plan.baseline, fit=toy.slow_untouched))
 
 
 @pytest.mark.parametrize("budget", ["1s", "0.001s", None])

@@ -11,6 +11,7 @@ import pytest
 from tests.sequences.tiny_texts import tiny_bert
 from tests.sequences.tiny_writers import tiny_writer
 
+import headstart as hs
 from headstart.core.errors import (
     DataError,
     IntegrityError,
@@ -195,3 +196,51 @@ def test_lead_takes_whole_sentences() -> None:
     assert Plain("lead", 2).predict(["One. Two!  Three?"])[0].value == "One. Two!"
     assert Plain("lead", 1).predict(["", "no stop"])[1].value == "no stop"
     assert Plain("copy", 1).predict([" a "])[0].value == "a"
+
+
+def test_what_is_named_and_what_is_told_is_what_is_handed_back(tmp_path) -> None:
+    place = tiny_writer(tmp_path)
+    train = KIND.read(FRAME).train
+    model = KIND.plan(train, source=[place], strategy=["untouched"]).baseline.fit(train, seed=0)
+    assert model.strategy == "untouched"
+    pairs = pd.DataFrame({"text": ["a b", "c d", "e f"], "target": ["a b", "c d", "e f"]})
+    both = ["untouched", "copy"]
+    for named in (both, "copy"):
+        result = hs.fit(pairs, task="translation", source=place, strategy=named)
+        assert (result.shipped.strategy, result.shipped.source) == ("copy", None)
+        assert result.to_json()["chosen"] == {"source": None, "strategy": "copy"}
+        assert result.candidates[0].status == "chosen"
+        assert result.fitted.strategy == "copy"
+        assert result.score.estimate == 1.0
+
+
+def test_the_baseline_is_chosen_on_what_does_not_judge_it(tmp_path, monkeypatch) -> None:
+    from headstart.sequences import writers
+
+    place, fitted = tiny_writer(tmp_path), []
+    real = writers.fit_baseline
+
+    def spy(shared, way, measure, examples, **named):
+        fitted.append(examples.n)
+        return real(shared, way, measure, examples, **named)
+
+    monkeypatch.setattr(writers, "fit_baseline", spy)
+    pairs = pd.DataFrame({"text": ["a b", "c d", "e f"], "target": ["a b", "c d", "e f"]})
+    hs.fit(pairs, task="translation", source=place, strategy=["untouched", "copy"])
+    assert fitted == [2, 2, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_long_answers_do_not_run_out_of_positions(kind, tmp_path) -> None:
+    rows = [(f"{one} b", "a " * 90) for one in "abcd"]
+    train = KIND.read(pd.DataFrame(rows, columns=["text", "target"])).train
+    card = seq2seq.describe(tiny_writer(tmp_path, kind=kind))
+    model = fit_tuned(card, "translation", "lora", train, seed=0)
+    assert model.longest == 64
+    assert any("only the beginning" in one.what for one in model.decisions)
+    assert len(model.predict(["a b"])) == 1
+
+
+def test_texts_that_no_encoding_knows_have_a_fingerprint(tmp_path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "target": "x \\ud83d"}\n')
+    assert len(KIND.read(str(tmp_path / "a.jsonl")).fingerprint) == 64

@@ -158,7 +158,7 @@ class Toy(SequenceKind):
         ways = [
             Contender(one, None, WAYS[one]) for one in (named or (() if strategy else self.default))
         ]
-        base = Contender("untouched", None, untouched, trains=False)
+        base = Contender("untouched", None, untouched)
         return Plan(base, tuple(ways), guarded=not named or "untouched" in strategy)
 
     def open(self, strategy, source, weights_sha256, state):

@@ -167,15 +167,11 @@ class Contender:
     fit : callable
         ``fit(train, seed=..., reporter=...) -> Model``. It sets apart what it needs for early
         stopping from ``train`` itself, by group; the same train and seed give the same model.
-    trains : bool
-        False where nothing is learnt from the examples (the untouched source): it need not be
-        fitted fold by fold.
     """
 
     strategy: str
     source: str | None
     fit: Callable[..., Model]
-    trains: bool = True
 
     @property
     def name(self) -> str:
@@ -339,7 +335,7 @@ def fingerprint(inputs: Sequence[bytes], targets: Sequence[str]) -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    for part in (*inputs, *(one.encode() for one in targets)):
+    for part in (*inputs, *(one.encode("utf-8", "replace") for one in targets)):
         digest.update(len(part).to_bytes(8))
         digest.update(part)
     return digest.hexdigest()

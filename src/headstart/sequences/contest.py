@@ -119,20 +119,15 @@ def answered(
     """
     outcome, started = Outcome(contender), time.perf_counter()
     try:
-        if not contender.trains:
-            held = np.concatenate([held for _, held in folds])
-            model = contender.fit(examples, seed=seed, reporter=reporter)
-            _keep(outcome, examples, held, model.predict(examples.take(held).inputs))
-        else:
-            for number, (train, held) in enumerate(folds):
-                began = time.perf_counter()
-                said = limited(left() / 2) if limited and not number else reporter
-                model = contender.fit(examples.take(train), seed=seed, reporter=said)
-                answers = model.predict(examples.take(held).inputs)
-                _keep(outcome, examples, held, answers)
-                took = time.perf_counter() - began
-                if number + 1 < len(folds) and left() < 2.5 * took:
-                    break
+        for number, (train, held) in enumerate(folds):
+            began = time.perf_counter()
+            said = limited(left() / 2) if limited and not number else reporter
+            model = contender.fit(examples.take(train), seed=seed, reporter=said)
+            answers = model.predict(examples.take(held).inputs)
+            _keep(outcome, held, answers)
+            took = time.perf_counter() - began
+            if number + 1 < len(folds) and left() < 2.5 * took:
+                break
     except OutOfTimeError as error:
         outcome.reason = error.what
     except HeadstartError as error:
@@ -141,6 +136,6 @@ def answered(
     return outcome
 
 
-def _keep(outcome: Outcome, examples: Examples, held: IntArray, answers: Sequence[Answer]) -> None:
+def _keep(outcome: Outcome, held: IntArray, answers: Sequence[Answer]) -> None:
     assert len(answers) == len(held)
     outcome.answers.update(zip(held.tolist(), answers, strict=True))

@@ -296,7 +296,7 @@ def _usual(n: int, budget: float) -> tuple[list[str], list[Decision]]:
     """Return the strategies that take part where none is named, and why."""
     expected = 3 * SLOW * n
     if 2 * expected > budget:
-        why = f"{n:,} examples leave no time for a second one in {budget:.0f} s"
+        why = f"{n:,} examples leave no time for a second one within the budget"
         return ["partial"], [Decision("lora is left out", why, "--strategy lora, --budget")]
     why = "it changes everything it knows, and few transcripts are no reason to"
     return ["partial", "lora"], [Decision("finetune is left out", why, "--strategy finetune")]
@@ -321,7 +321,7 @@ def _contender(ear: Ear, strategy: str) -> Contender:
             decisions=said + tuned.decisions,
         )
 
-    return Contender(strategy, ear.source.card.name, fit, trains=strategy != UNTOUCHED)
+    return Contender(strategy, ear.source.card.name, fit)
 
 
 def _no_text(text: str | None) -> None:

@@ -237,7 +237,7 @@ def _lessons(
     """Return what can be learnt from: recordings of one window, their tokens not too many."""
     source = ear.source
     most = source.network.most - len(source.tokens.prompt(language)) - 1
-    lessons, kept, long = [], [], []
+    lessons, kept, long, silent = [], [], [], 0
     for i, (item, text) in enumerate(zip(examples.inputs, examples.targets, strict=True)):
         count = sum(1 for _ in ear.windows(item))
         ids = source.ids(text)
@@ -247,6 +247,8 @@ def _lessons(
             kept.append(i)
         elif count > 1 or len(ids) > most:
             long.append(examples.ids[i])
+        else:
+            silent += 1
     if not lessons:
         raise DataError(
             "nothing can be learnt from: every recording is silent or longer than 30 s",
@@ -256,7 +258,11 @@ def _lessons(
     said = []
     if long:
         what = f"{len(long)} of {examples.n} recordings are judged on, but not learnt from"
-        said.append(Decision(what, "more than 30 s: which words are in which window is not known"))
+        why = f"more than 30 s, or {most} tokens: which words are in which window is not known"
+        said.append(Decision(what, why))
+    if silent:
+        what = f"{silent} of {examples.n} recordings are silent, or have no word: not learnt from"
+        said.append(Decision(what, "there is nothing to hear, or to write"))
     return lessons, np.array(kept, dtype=np.int64), said
 
 

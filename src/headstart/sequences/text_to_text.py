@@ -35,7 +35,7 @@ from headstart.sequences.base import (
     copies,
     fingerprint,
 )
-from headstart.sequences.columns import Table, column, open_table
+from headstart.sequences.columns import Table, column, group_names, open_table, straddling
 
 if TYPE_CHECKING:
     from headstart.sources.cards import SourceCard
@@ -78,13 +78,16 @@ class TextToText(SequenceKind):
         """Read texts and what should be written for them; see ``SequenceKind.read``."""
         if path is not None:
             raise OptionError("texts are read from the file itself", where="--path", got=path)
-        train, role, decisions, skipped = self._table(
+        train, role, decisions, skipped, own = self._table(
             data, label, text, group, columns, allow_unreadable
         )
         held = None
         if test is not None:
-            held, _, _, more = self._table(test, label, text, group, role, allow_unreadable)
+            held, _, _, more, of_held = self._table(
+                test, label, text, group, role, allow_unreadable
+            )
             skipped += more
+            decisions += straddling(own, of_held)
             seen = set(held.inputs)
             kept = [i for i, one in enumerate(train.inputs) if one not in seen]
             if not kept:
@@ -115,7 +118,7 @@ class TextToText(SequenceKind):
         group: str | None,
         columns: Mapping[str, str] | None,
         allow: float,
-    ) -> tuple[Examples, dict[str, str], list[Decision], list[Skipped]]:
+    ) -> tuple[Examples, dict[str, str], list[Decision], list[Skipped], list[str] | None]:
         table = _opened(data)
         taken = [one for one in (label, text) if one is not None]
         texts, said = column(
@@ -130,11 +133,10 @@ class TextToText(SequenceKind):
             option="--label",
             taken=[*taken, str(texts)],
         )
-        if group is not None:
-            column(table, "groups", (), named=group, option="--group")
+        owners = None if group is None else group_names(table, group)
         rows = list(zip(table.cells(str(texts)), table.cells(str(targets)), strict=True))
         kept = [i for i, (one, two) in enumerate(rows) if one is not None and two is not None]
-        lost = [i for i in range(len(rows)) if i not in set(kept)]
+        lost = [i for i, (one, two) in enumerate(rows) if one is None or two is None]
         skipped = [
             Skipped(table.ids[i], "no text" if rows[i][0] is None else "nothing to write")
             for i in lost
@@ -146,19 +148,16 @@ class TextToText(SequenceKind):
                 allowed=f"at most {allow:.0%}",
             )
         inputs = tuple(str(rows[i][0]) for i in kept)
-        own = None
-        if group is not None:
-            cells = table.cells(group)
-            own = np.asarray([str(cells[i]) for i in kept])
+        own = None if owners is None else [owners[i] for i in kept]
         examples = Examples(
             inputs=inputs,
             targets=tuple(str(rows[i][1]) for i in kept),
             ids=tuple(table.ids[i] for i in kept),
-            groups=copies(inputs, own),
-            grouped=group is not None,
+            groups=copies(inputs, None if own is None else np.asarray(own)),
+            grouped=own is not None,
         )
         role = {"texts": str(texts), "targets": str(targets)}
-        return examples, role, [*table.decisions, *said, *more], skipped
+        return examples, role, [*table.decisions, *said, *more], skipped, own
 
     def read_inputs(
         self,
@@ -227,15 +226,17 @@ class TextToText(SequenceKind):
         shared = writers.Loaded(card, self.prefix)
         wanted = [name for name in TRANSFERS if name in (strategy or TRANSFERS)]
         measure = self.measures[0]
-        baseline = partial(writers.fit_baseline, shared, self.plainly, measure)
+        named = [name for name in strategy if name not in TRANSFERS]
+        only = named[0] if len(named) == 1 else ""
+        baseline = partial(writers.fit_baseline, shared, self.plainly, measure, only=only)
         transfers = [
             Contender(name, card.name, partial(writers.fit_tuned, card, self.prefix, name))
             for name in wanted
         ]
         return Plan(
-            Contender("untouched", card.name, baseline, trains=False),
+            Contender("untouched", card.name, baseline),
             tuple(transfers),
-            not strategy or "untouched" in strategy,
+            not strategy or bool(named),
         )
 
     def open(

@@ -181,9 +181,12 @@ def _prefix(written: seq2seq.Seq2Seq, task: str) -> str:
 
 
 def _longest(written: seq2seq.Seq2Seq, examples: Examples) -> int:
-    """Return a bound for what is written: half as long again as the longest target, and 8."""
+    """Return a bound for what is written: half as long again as the longest target, and 8.
+
+    Never more than the source has positions for.
+    """
     lengths = [len(ids) for ids, _ in written.encode(examples.targets, target=True)]
-    return round(1.5 * max(lengths, default=1)) + 8
+    return min(round(1.5 * max(lengths, default=1)) + 8, written.limit)
 
 
 def _said_of(written: seq2seq.Seq2Seq, model: Writer, examples: Examples) -> list[Decision]:
@@ -204,6 +207,7 @@ def fit_baseline(
     examples: Examples,
     *,
     seed: int,
+    only: str = "",
     reporter: Reporter = SILENT,
 ) -> Model:
     """Return the untouched source, or what needs no model where that is better on examples.
@@ -216,6 +220,8 @@ def fit_baseline(
     examples : Examples
     seed : int
         Draws the examples that choose.
+    only : str
+        "untouched", or ``way``: what the user named.
     reporter : Reporter
     """
     written = shared.get()
@@ -225,6 +231,9 @@ def fit_baseline(
         prefix=_prefix(written, shared.task),
         longest=_longest(written, examples),
     )
+    if only == model.strategy:
+        model.decisions = tuple(_said_of(written, model, examples))
+        return model
     count = min(JUDGED_ON, examples.n)
     drawn = np.random.default_rng(seed).choice(examples.n, count, replace=False)
     judge = examples.take(np.sort(drawn))
@@ -236,6 +245,8 @@ def fit_baseline(
     plain = [Plain(way, n) for n in range(1, MOST_SENTENCES + 1 if way == "lead" else 2)]
     scores = [reached(one) for one in plain]
     best = int(np.argmax(scores))
+    if only == way:
+        return plain[best]
     own = reached(model)
     numbers = f"{measure.name} {own:.3f} against {scores[best]:.3f} on {count} examples"
     if own >= scores[best]:
@@ -274,7 +285,8 @@ def fit_tuned(
     prefix = _prefix(written, task)
     model = Writer(written, net, prefix=prefix, longest=_longest(written, examples))
     read = [ids for ids, _ in written.encode([prefix + one for one in examples.inputs])]
-    want = [ids for ids, _ in written.encode(examples.targets, target=True)]
+    wanted = written.encode(examples.targets, target=True)
+    want = [ids for ids, _ in wanted]
     index, held = held_out(examples, seed)
 
     def score() -> float:
@@ -298,6 +310,9 @@ def fit_tuned(
         f"best on {len(held)} examples apart" if len(held) else "too few examples to set apart any"
     )
     said = _said_of(written, model, examples)
+    if cut := sum(cut for _, cut in wanted):
+        what = f"of {cut} of {examples.n} answers only the beginning is learnt from"
+        said.append(Decision(what, f"{written.card.title} has room for {written.limit} tokens"))
     model.decisions = (Decision(f"{method}: {epochs} epochs", why), *said)
     return model
 
