@@ -382,13 +382,16 @@ def load_sequence(
     golden = from_safetensors(raw[GOLDEN_ARRAYS], GOLDEN_ARRAYS)
     if not _sound_golden(golden):
         raise BundleCorruptError("not golden numbers", where=GOLDEN_ARRAYS)
-    strategies = kind_of(manifest.task).strategies
-    if manifest.strategy not in strategies:
-        raise BundleCorruptError(
-            f"no strategy {manifest.strategy!r} does {manifest.task}",
-            where=MANIFEST,
-            allowed=sorted(strategies),
-        )
+    kind = kind_of(manifest.task)
+    for what, got, known in (
+        ("strategy", manifest.strategy, kind.strategies),
+        ("measure", manifest.metric, [one.name for one in kind.measures]),
+        ("modality", manifest.modality, [kind.modality]),
+    ):
+        if got not in known:
+            raise BundleCorruptError(
+                f"no {what} {got!r} does {manifest.task}", where=MANIFEST, allowed=sorted(known)
+            )
     return SequenceBundle(
         manifest, state=state, golden=golden["outputs"], path=path, reporter=reporter
     )

@@ -18,7 +18,7 @@ from headstart.core.types import (
 )
 from headstart.sequences import saved
 from headstart.sequences.base import Answer, Examples, Model
-from headstart.sequences.encoder import Frozen, Pieces, Window, padded
+from headstart.sequences.encoder import CACHE_BYTES, Frozen, Pieces, Window, padded
 from headstart.sequences.question_files import Gold, Question
 from headstart.sequences.span_features import NUMBERS, Candidates, candidates_of, matched
 
@@ -44,7 +44,7 @@ def cut_text(text: str, pieces: Pieces) -> tuple[list[Window], int]:
 
 
 class Embedded:
-    """Embeddings of texts by a frozen source, pooled as it pools; each computed once.
+    """Embeddings of texts by a frozen source, pooled as it pools; kept while memory allows.
 
     Parameters
     ----------
@@ -69,7 +69,10 @@ class Embedded:
                 for one, row in zip(part, made, strict=True):
                     self._kept[one] = row / max(float(np.linalg.norm(row)), 1e-9)
                 reporter.progress("embedding texts", first + len(part), len(missing), "texts")
-        return np.stack([self._kept[one] for one in texts])
+        made = np.stack([self._kept[one] for one in texts])
+        if len(self._kept) * made[0].nbytes > CACHE_BYTES:
+            self._kept.clear()
+        return made
 
 
 def _similar(

@@ -69,7 +69,7 @@ def read(
         origin=train.origin,
         label_name=train.label_name,
         columns=train.names,
-        fingerprint=_fingerprint(train, held),
+        fingerprint=_fingerprint(train),
         decisions=tuple(
             dict.fromkeys([*train.decisions, *(held.decisions if held is not None else ())])
         ),
@@ -251,11 +251,6 @@ def _examples(part: Part, groups: AnyArray, *, grouped: bool) -> Examples:
     )
 
 
-def _fingerprint(train: Part, held: Part | None) -> str:
-    parts = [train] if held is None else [train, held]
-    contents = [
-        known
-        for part in parts
-        for known in (part.contents or [sound_hash(item) for item in part.items])
-    ]
-    return fingerprint(contents, [str(text) for part in parts for text in part.labels or ()])
+def _fingerprint(train: Part) -> str:
+    contents = train.contents or [sound_hash(item) for item in train.items]
+    return fingerprint(contents, [str(text) for text in train.labels or ()])

@@ -66,8 +66,9 @@ def judge_sequences(
         allow_unreadable=allow_unreadable,
         reporter=reporter,
     )
+    judge = reading.train if reading.test is None else reading.test
     if against is None:
-        measured = {**loaded.evaluate(reading.train, seed=seed), "warnings": []}
+        measured = {**loaded.evaluate(judge, seed=seed), "warnings": []}
     else:
         other = bundle.load(against, reporter=reporter)
         if not isinstance(other, bundle.SequenceBundle):
@@ -77,8 +78,8 @@ def judge_sequences(
                 got=repr(other),
                 allowed=loaded.manifest.task,
             )
-        measured = loaded.compare(other, reading.train, seed=seed)
-    if reading.fingerprint == loaded.manifest.fingerprint:
+        measured = loaded.compare(other, judge, seed=seed)
+    if reading.test is None and reading.fingerprint == loaded.manifest.fingerprint:
         measured["warnings"].append(
             "the model learnt from these very examples: the score says nothing about new ones"
         )
