@@ -236,3 +236,13 @@ def test_intervals_are_over_contexts_where_questions_share_one() -> None:
     kind = kind_of("question-answering")
     assert kind.read(frame).train.grouped
     assert not kind.read(frame.iloc[1:]).train.grouped
+
+
+def test_numbers_and_brackets_are_answers_as_they_stand() -> None:
+    frame = pd.DataFrame(
+        {"question": ["x", "y"], "context": ["in 1901", "no"], "answer": [1901, None]}
+    )
+    assert KIND.read(frame).train.targets == ((("1901", 3),), ())
+    frame["answer"] = ["[3]", '["no"]']
+    frame["context"] = ["see 3 [3]", "no"]
+    assert KIND.read(frame).train.targets == ((("[3]", 6),), (("no", 0),))

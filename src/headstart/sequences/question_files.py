@@ -213,13 +213,17 @@ def _golds(cell: Any, first: Any, where: str) -> list[tuple[str, int]]:
         return []
     if isinstance(cell, str) and cell[:1] in "[{":
         with contextlib.suppress(ValueError):
-            cell = json.loads(cell)
+            read = json.loads(cell)
+            if isinstance(read, dict) or all(isinstance(one, str) for one in read):
+                cell = read  # else brackets are a part of the answer
     starts: Any = first
     if isinstance(cell, dict):
         if "text" not in cell:
             raise DataError("answers have no text", where=where, got=sorted(cell))
         cell, starts = cell["text"], cell.get("answer_start", first)
     texts = list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]
+    # pandas makes 1901.0 of 1901 where another cell of the column is empty
+    texts = [int(x) if isinstance(x, float) and x.is_integer() else x for x in texts]
     listed = (
         list(starts) if isinstance(starts, list | tuple | np.ndarray) else [starts] * len(texts)
     )
