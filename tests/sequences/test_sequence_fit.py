@@ -342,6 +342,8 @@ def test_copies_and_own_groups_are_joined():
     assert len(set(groups[:4])) == 1
     assert groups[4] not in groups[:4]
     assert len(set(copies(["a", "b", "a"]))) == 2
+    assert len(set(copies(["The end.", " the  END.", "The end"]))) == 2
+    assert len(set(copies([("Ann", "ran"), ("ann", "ran"), ("Ann", "ran", "")]))) == 2
 
 
 def test_the_command_line(task, tmp_path, capsys, monkeypatch):

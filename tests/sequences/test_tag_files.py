@@ -233,3 +233,12 @@ def test_sentences_without_words_cannot_be_learnt_from() -> None:
     train = KIND.read(pd.DataFrame({"tokens": [["a"], []], "tags": [["O"], []]})).train
     with pytest.raises(DataError, match="no sentence to learn from has a word"):
         fit_chain_tagger(train.take([1]))
+
+
+def test_a_column_that_numbers_the_rows_is_no_sentence(tmp_path) -> None:
+    rows = [("1", "0", "Ann", "B-PER"), ("2", "0", "ran", "O"), ("3", "1", "Stop", "O")]
+    frame = pd.DataFrame(rows, columns=["id", "sentence", "token", "tag"])
+    read = kind_of("token-classification").read
+    assert read(frame[["id", "sentence", "token", "tag"]]).train.n == 2
+    with pytest.raises(DataError, match="no column tells which sentence"):
+        read(frame.drop(columns="sentence"))

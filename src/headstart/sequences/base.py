@@ -347,7 +347,8 @@ def copies(keys: Sequence[Any], groups: AnyArray | None = None) -> IntArray:
     Parameters
     ----------
     keys : sequence of length n
-        Equal where two examples are copies of one another; hashable.
+        Equal where two examples are copies of one another; hashable. Case and blanks of texts do
+        not matter, nor do those of the parts of a tuple.
     groups : array of shape (n,), optional
         The user's own: those that share a copy become one.
     """
@@ -356,10 +357,17 @@ def copies(keys: Sequence[Any], groups: AnyArray | None = None) -> IntArray:
 
     n = len(keys)
     numbers: dict[Any, int] = {}
-    at = [numbers.setdefault(key, len(numbers)) for key in keys]
+    at = [numbers.setdefault(_alike(key), len(numbers)) for key in keys]
     own = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
     size = len(numbers) + (int(own.max(initial=-1)) + 1)
     ends = np.asarray(own, dtype=np.int64) + len(numbers)
     graph = coo_array((np.ones(n), (np.asarray(at, dtype=np.int64), ends)), shape=(size, size))
     _, part = connected_components(graph, directed=False)
     return np.asarray(part[ends], dtype=np.int64)
+
+
+def _alike(key: Any) -> Any:
+    """Return a key without what does not make two texts different."""
+    if isinstance(key, str):
+        return " ".join(key.casefold().split())
+    return tuple(map(_alike, key)) if isinstance(key, tuple) else key

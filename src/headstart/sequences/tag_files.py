@@ -181,6 +181,7 @@ def _rows(
 ) -> Tagged:
     """Read a table of one word a row: a new sentence where the sentence column changes."""
     role = dict(found.columns)
+    numbering = [str(one) for one in table.frame.columns if _numbers_rows(table, str(one))]
     name, said = column(
         table,
         "sentences",
@@ -188,14 +189,14 @@ def _rows(
         columns=columns,
         option="",
         required=False,
-        taken=list(role.values()),
+        taken=[*role.values(), *numbering],
     )
     if name is None:
         raise DataError(
             "no column tells which sentence a word belongs to",
             where=table.where,
             got=", ".join(str(one) for one in table.frame.columns),
-            allowed=f"a usual name: {', '.join(SENTENCES)}",
+            allowed=f"a usual name: {', '.join(SENTENCES)}; a number for each row is none",
             hint="or write lists of words as JSON Lines, or a CoNLL file with a blank line "
             "between sentences",
         )
@@ -229,6 +230,12 @@ def _rows(
         columns=role,
         decisions=(*found.decisions, *said),
     )
+
+
+def _numbers_rows(table: Table, name: str) -> bool:
+    """Say whether a column has another value in every row, as a row's number has."""
+    cells = table.cells(name)
+    return len(cells) > 1 and None not in cells and len(set(map(str, cells))) == len(cells)
 
 
 def _conll(path: Path, tagged: bool) -> Tagged:
