@@ -21,6 +21,7 @@ from headstart.bundle.manifest import MANIFEST, FileRecord, dump, parse
 from headstart.core.errors import BundleCorruptError, BundleError, BundleVersionError
 
 NAMES = [
+    "README.md",
     "golden.json",
     "golden.safetensors",
     "manifest.json",

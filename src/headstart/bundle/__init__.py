@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from headstart.bundle.contents import BundleContents
     from headstart.bundle.enrol import with_gallery
     from headstart.bundle.model import Bundle
+    from headstart.bundle.model_card import card
     from headstart.bundle.read import load, load_predictor
     from headstart.bundle.sequence import SequenceBundle
     from headstart.bundle.write import check_target, in_memory, save
@@ -21,6 +22,7 @@ __all__ = [
     "BundleContents",
     "Column",
     "SequenceBundle",
+    "card",
     "check_target",
     "columns_of",
     "in_memory",
@@ -35,6 +37,7 @@ _HOMES = {
     "BundleContents": "contents",
     "Column": "columns",
     "SequenceBundle": "sequence",
+    "card": "model_card",
     "check_target": "write",
     "columns_of": "columns",
     "in_memory": "write",

@@ -30,8 +30,9 @@ TRAINING = "training.jsonl"
 ANSWERS = "answers.json"
 ANSWERS_ARRAYS = "answers.safetensors"
 GALLERY = "gallery.safetensors"
+README = "README.md"
 REQUIRED = frozenset([MODEL, STATE, GOLDEN, GOLDEN_ARRAYS])
-OPTIONAL = frozenset([SOURCE, TOKENIZER, TRAINING, ANSWERS, ANSWERS_ARRAYS, GALLERY])
+OPTIONAL = frozenset([SOURCE, TOKENIZER, TRAINING, ANSWERS, ANSWERS_ARRAYS, GALLERY, README])
 MAX_MANIFEST = 1_000_000  # bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

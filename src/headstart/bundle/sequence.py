@@ -18,10 +18,12 @@ from headstart.bundle.manifest import (
     GOLDEN_ARRAYS,
     MANIFEST,
     MODEL,
+    README,
     STATE,
     FileRecord,
     SourceRecord,
 )
+from headstart.bundle.model_card import card_of
 from headstart.bundle.sequence_manifest import SequenceManifest, dump_sequence, parse_sequence
 from headstart.core.errors import (
     BundleCorruptError,
@@ -344,6 +346,7 @@ def save_sequence(
         STATE: to_json(plain(dict(state.meta), STATE)),
         GOLDEN_ARRAYS: to_safetensors({"outputs": golden}, GOLDEN_ARRAYS),
     }
+    raw[README] = card_of(_manifest(contents, model, {})).encode()
     raw[MANIFEST] = dump_sequence(_manifest(contents, model, raw))
     try:
         with disk.staged(where) as fresh:

@@ -10,6 +10,7 @@ from headstart.bundle.manifest import (
     GOLDEN_ARRAYS,
     MANIFEST,
     MODEL,
+    README,
     STATE,
     Fields,
     FileRecord,
@@ -27,6 +28,8 @@ from headstart.sequences import SEQUENCE_TASKS
 SEQUENCE_FORMAT = "headstart-sequence"
 SEQUENCE_SCHEMA = 1
 FILES = frozenset([MODEL, STATE, GOLDEN_ARRAYS])
+MAYBE = frozenset([README])
+"""What newer models have, and older ones lack."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,11 @@ def parse_sequence(raw: bytes) -> SequenceManifest:
         fingerprint=reader.take("fingerprint", str),
         n=reader.count("n"),
         versions=_texts(reader, "versions"),
-        files={name: file_record(name, record, FILES) for name, record in files.items()},
+        files={name: file_record(name, record, FILES | MAYBE) for name, record in files.items()},
         digest=reader.sha256("digest"),
     )
     reader.done()
-    if set(manifest.files) != FILES:
+    if set(manifest.files) - MAYBE != FILES:
         raise BundleCorruptError(
             "the manifest lists other files than such a model has",
             where=MANIFEST,

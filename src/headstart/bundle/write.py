@@ -26,6 +26,7 @@ from headstart.bundle.manifest import (
     MANIFEST,
     MODEL,
     OPTIONAL,
+    README,
     REQUIRED,
     SOURCE,
     STATE,
@@ -37,6 +38,7 @@ from headstart.bundle.manifest import (
     dump,
 )
 from headstart.bundle.model import Bundle
+from headstart.bundle.model_card import card_of
 from headstart.bundle.origin import with_tuned
 from headstart.bundle.sequence_manifest import SEQUENCE_FORMAT
 from headstart.core.errors import BundleError, OptionError
@@ -194,6 +196,7 @@ def _files(contents: BundleContents) -> dict[str, bytes]:
         raw[SOURCE] = to_safetensors(backbone.tensors(), SOURCE)
         if backbone.tokenizer is not None:
             raw[TOKENIZER] = backbone.tokenizer.to_str().encode()
+    raw[README] = card_of(_manifest(contents, backbone, {})).encode()
     return {**raw, MANIFEST: dump(_manifest(contents, backbone, raw))}
 
 
