@@ -88,7 +88,7 @@ def test_golden_sounds_are_verified(model, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["finetune", "lp-ft", "contrastive"])
-def test_strategies_that_do_no_audio_are_refused(place, terminal, name):
+def test_strategies_that_tune_are_refused_where_no_source_hears(weights, place, terminal, name):
     out = place.parent / "refused"
     ran = terminal("fit", place, "-o", out, "--strategy", name, "--json")
     assert ran.code == 2
