@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from headstart.bundle.columns import Column
+from headstart.bundle.examples import Evidence
 from headstart.core.types import Candidate, Decision, Gain, Kind, Modality, Score, State
 from headstart.strategies.answers import Answers
 from headstart.strategies.gallery import Gallery
@@ -59,6 +60,8 @@ class BundleContents:
         What calibrates the probabilities, and when the model abstains.
     gallery : Gallery or None
         The means of the classes: for classes that are enrolled later, and for pairs of items.
+    evidence : Evidence or None
+        What judged the model, for reports, and examples to compare new items with.
     """
 
     modality: Modality
@@ -83,6 +86,7 @@ class BundleContents:
     n: int = 0
     answers: Answers | None = None
     gallery: Gallery | None = None
+    evidence: Evidence | None = None
 
 
 def result_of(contents: BundleContents) -> dict[str, Any]:

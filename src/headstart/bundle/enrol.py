@@ -238,6 +238,7 @@ def contents_of(bundle: Bundle) -> BundleContents:
         n=m.n,
         answers=None if answers.always and answers.calibration is None else answers,
         gallery=None if m.strategy == ENROLLED else bundle.gallery,
+        evidence=bundle.kept,
     )
 
 

@@ -31,8 +31,12 @@ ANSWERS = "answers.json"
 ANSWERS_ARRAYS = "answers.safetensors"
 GALLERY = "gallery.safetensors"
 README = "README.md"
+EVIDENCE = "evidence.json"
+EXAMPLES = "examples.safetensors"
 REQUIRED = frozenset([MODEL, STATE, GOLDEN, GOLDEN_ARRAYS])
-OPTIONAL = frozenset([SOURCE, TOKENIZER, TRAINING, ANSWERS, ANSWERS_ARRAYS, GALLERY, README])
+OPTIONAL = frozenset(
+    [SOURCE, TOKENIZER, TRAINING, ANSWERS, ANSWERS_ARRAYS, GALLERY, README, EVIDENCE, EXAMPLES]
+)
 MAX_MANIFEST = 1_000_000  # bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -373,6 +377,8 @@ def _agree(manifest: Manifest) -> None:
         wrong = f"{ANSWERS} and {ANSWERS_ARRAYS} are listed together, or neither is"
     elif GALLERY in names and (manifest.source is None or not manifest.classes):
         wrong = f"{GALLERY} belongs to a classifier that uses a source"
+    elif EXAMPLES in names and (manifest.source is None or EVIDENCE not in names):
+        wrong = f"{EXAMPLES} belongs to {EVIDENCE} of a model that uses a source"
     elif bool(manifest.classes) != (manifest.kind == "classification"):
         wrong = "classes belong to classification, and only to it"
     elif len(set(manifest.classes)) != len(manifest.classes):

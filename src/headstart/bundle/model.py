@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.bundle.enrol import verification
+from headstart.bundle.examples import Evidence
 from headstart.bundle.golden import Golden, check_features, outputs, raw_items
 from headstart.bundle.growing import Growing
 from headstart.bundle.inputs import prepared, shown
 from headstart.bundle.manifest import Manifest
+from headstart.bundle.showing import Showing
 from headstart.core.errors import OptionError
 from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Pair, Reporter, State
 from headstart.strategies import STRATEGIES
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from headstart.strategies.gallery import Gallery
 
 
-class Bundle(Growing):
+class Bundle(Growing, Showing):
     """A saved model, opened by ``headstart.load``.
 
     Parameters
@@ -55,6 +57,8 @@ class Bundle(Growing):
         The estimator as data: needed to save the model again and to enrol classes.
     gallery : Gallery, optional
         The means of the classes.
+    evidence : Evidence, optional
+        What judged the model, and examples to compare new items with.
     origin : Backbone, optional
         The source as it was before the model tuned it, where it is at hand.
 
@@ -81,6 +85,7 @@ class Bundle(Growing):
         answers: Answers | None = None,
         state: State | None = None,
         gallery: Gallery | None = None,
+        evidence: Evidence | None = None,
         origin: Backbone | None = None,
     ) -> None:
         self.manifest, self.estimator, self.path = manifest, estimator, path
@@ -88,6 +93,7 @@ class Bundle(Growing):
         self.answers = answers or Answers()
         self.state, self.origin, self.home = state or State(), origin, path
         self.gallery: Gallery | None = gallery or getattr(estimator, "gallery", None)
+        self.kept: Evidence | None = evidence
         self._golden, self._weights, self._tokenizer = golden, weights, tokenizer
         self._backbone = backbone
         self._proven = False

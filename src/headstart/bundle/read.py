@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.bundle import disk
+from headstart.bundle import disk, examples
 from headstart.bundle.codec import from_json, from_safetensors
 from headstart.bundle.golden import check_head, from_files
 from headstart.bundle.manifest import (
@@ -151,6 +151,7 @@ def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle | SequenceBund
         answers=_answers(raw[ANSWERS], raw[ANSWERS_ARRAYS], manifest) if ANSWERS in raw else None,
         state=state,
         gallery=_gallery(raw[GALLERY], manifest) if GALLERY in raw else None,
+        evidence=examples.from_files(raw, manifest),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart._version import __version__
-from headstart.bundle import disk, golden
+from headstart.bundle import disk, examples, golden
 from headstart.bundle.codec import plain, to_json, to_safetensors
 from headstart.bundle.contents import BundleContents, result_of
 from headstart.bundle.manifest import (
@@ -165,6 +165,7 @@ def in_memory(contents: BundleContents, *, reporter: Reporter = SILENT) -> Bundl
         answers=contents.answers,
         state=contents.state,
         gallery=contents.gallery,
+        evidence=contents.evidence,
         origin=contents.backbone,
     )
 
@@ -192,6 +193,8 @@ def _files(contents: BundleContents) -> dict[str, bytes]:
         raw[ANSWERS_ARRAYS] = to_safetensors(state.arrays, ANSWERS_ARRAYS)
     if contents.gallery is not None:
         raw[GALLERY] = to_safetensors(contents.gallery.arrays(), GALLERY)
+    if contents.evidence is not None:
+        raw |= examples.to_files(contents.evidence)
     if contents.standalone and backbone is not None:
         raw[SOURCE] = to_safetensors(backbone.tensors(), SOURCE)
         if backbone.tokenizer is not None:
