@@ -21,7 +21,7 @@ _MANY = {
 _ONE = {"text": "a text", "image": "an image", "audio": "a recording"}
 _ALLOWED = {
     "text": "str",
-    "image": "a path, a PIL image or a uint8 array (H, W[, C])",
+    "image": "a path, bytes of an image file, a PIL image or a uint8 array (H, W[, C])",
     "audio": "a path, the bytes of a sound file, or (samples, rate)",
 }
 
@@ -78,7 +78,7 @@ def _is_text(item: Any) -> bool:
 def _is_image(item: Any) -> bool:
     if isinstance(item, np.ndarray):
         return item.ndim in (2, 3)
-    return isinstance(item, str | os.PathLike) or hasattr(item, "convert")
+    return isinstance(item, str | bytes | os.PathLike) or hasattr(item, "convert")
 
 
 def _is_sound(item: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.bundle.answered import Answered
 from headstart.bundle.enrol import verification
 from headstart.bundle.examples import Evidence
 from headstart.bundle.golden import Golden, check_features, outputs, raw_items
@@ -338,6 +339,21 @@ class Bundle(Growing, Showing):
         labels, made, _, _ = self._answered(ready, cache=cache)
         return Predictions(labels, made if self.classes else None, self.classes)
 
+    def answered(self, items: Any) -> Answered:
+        """Answer items in one pass: labels, probabilities, confidence, abstentions, features.
+
+        Parameters
+        ----------
+        items
+            As for ``predict``; images may also be the bytes of files.
+
+        Raises
+        ------
+        OptionError, DataError, IntegrityError, BundleCorruptError
+            As for ``predict``.
+        """
+        return self._in_one(prepared(items, self.modality, self.manifest.columns))
+
     def changed(self, manifest: Manifest, estimator: Any, state: State) -> Bundle:
         """Return a bundle with another head on the same source, not saved yet."""
         made = Bundle(
@@ -391,18 +407,22 @@ class Bundle(Growing, Showing):
         self, items: Any, *, cache: bool = False
     ) -> tuple[AnyArray, FloatArray, FloatArray, AnyArray]:
         """Return labels, outputs, confidence, and where the model abstains."""
+        return self._in_one(items, cache=cache)[:4]
+
+    def _in_one(self, items: Any, *, cache: bool = False) -> Answered:
         inputs = self._inputs(items, cache=cache)
         labels, made = self._labels(inputs), self._outputs(inputs)
         n = len(labels)
+        features = inputs.transfer if isinstance(inputs, Pair) else inputs
+        kept = features if self.manifest.source is not None else None
         if not self.classes:
-            return labels, made, np.full(n, np.nan), np.zeros(n, dtype=bool)
+            return Answered(labels, made, np.full(n, np.nan), np.zeros(n, dtype=bool), kept)
         column = {name: j for j, name in enumerate(self.classes)}
         own = np.array([column[label] for label in labels], dtype=np.int64)
         confidence = made[np.arange(n), own]
-        features = inputs.transfer if isinstance(inputs, Pair) else inputs
         scope = self.answers.scope is not None
         silent = self.answers.abstains(confidence, features if scope else None)
-        return labels, made, confidence, silent
+        return Answered(labels, made, confidence, silent, kept)
 
     def _inputs(self, items: Any, *, cache: bool = False) -> Any:
         """Return what the estimator takes: features, pixels or the items, or a pair for a blend."""

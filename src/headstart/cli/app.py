@@ -20,6 +20,7 @@ from headstart.cli import (
     fit,
     metatrain,
     predict,
+    serve,
     sources,
     transfer,
 )
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "check": check.check,
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
+    "serve": serve.serve,
     "sources": sources.sources,
     "transfer": transfer.transfer,
     "adapt": adapt.adapt,

@@ -7,6 +7,7 @@ VERBS: dict[str, str] = {
     "check": "List the problems in the data before anything is trained.",
     "predict": "Label new items with a saved model.",
     "evaluate": "Measure a saved model on labelled data.",
+    "serve": "Serve a saved model to other programs, with a page for people.",
     "sources": "List the pretrained sources; `sources DATA` ranks them, `install NAME` fetches.",
     "transfer": "From labelled data to another domain; adapt only where that helps.",
     "adapt": "Change a saved model for another domain, its source data gone.",

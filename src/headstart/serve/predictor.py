@@ -1,0 +1,267 @@
+"""What a service asks: a saved model behind one small protocol, whatever it was saved as."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from headstart.core.errors import OptionError
+from headstart.core.types import SILENT, FloatArray, Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says of one item.
+
+    Parameters
+    ----------
+    label : str or float
+        A class, a value, or the text that a model of a sequence task writes.
+    confidence : float or None
+        The calibrated probability of the label; None for values.
+    abstained : bool
+        The model does not know.
+    probabilities : sequence of float
+        In the order of the model's classes; empty where it has none.
+    features : ndarray of shape (d,), optional
+        What the drift watch looks at.
+    """
+
+    label: str | float
+    confidence: float | None = None
+    abstained: bool = False
+    probabilities: Sequence[float] = ()
+    features: FloatArray | None = None
+
+
+class Predictor(Protocol):
+    """A model that a service can ask. Its methods are called from one thread, one at a time."""
+
+    modality: str
+    kind: str
+    classes: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    digest: str
+
+    def predict(self, items: Sequence[Any]) -> list[Answer]:
+        """Answer items: texts, rows (dict), or the bytes of picture and sound files.
+
+        Raises
+        ------
+        DataError
+            An item cannot be read; ``where`` names it as ``item 3`` or the like.
+        """
+
+    def explain(self, item: Any) -> dict[str, Any] | None:
+        """Return what in an item speaks for the answer, or None where the model cannot say."""
+
+    def nearest(self, item: Any) -> list[dict[str, Any]]:
+        """Return the training examples most like an item; none where the model keeps none."""
+
+    def info(self) -> dict[str, Any]:
+        """Return what ``/info`` tells of the model, without what the service itself adds."""
+
+    def evidence(self) -> dict[str, Any] | None:
+        """Return what judged the model, for the drift watch; None where it keeps nothing."""
+
+
+def open_predictor(path: str | Path, *, reporter: Reporter = SILENT) -> Predictor:
+    """Open a bundle.
+
+    Raises
+    ------
+    BundleError
+        There is none, or it is damaged.
+    """
+    where = Path(path)
+    from headstart import bundle
+
+    loaded = bundle.load(where, reporter=reporter)
+    if isinstance(loaded, bundle.SequenceBundle):
+        return SequencePredictor(loaded)
+    return BundlePredictor(loaded)
+
+
+@dataclass
+class BundlePredictor:
+    """A bundle of classes or numbers.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    """
+
+    bundle: Any
+    modality: str = field(init=False)
+    kind: str = field(init=False)
+    classes: tuple[str, ...] = field(init=False)
+    columns: tuple[tuple[str, str], ...] = field(init=False)
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        m = self.bundle.manifest
+        self.modality, self.kind, self.classes = m.modality, m.kind, m.classes
+        self.columns = tuple((column.name, column.type) for column in m.columns)
+        self.digest = str(m.digest)[:12]
+
+    def predict(self, items: Sequence[Any]) -> list[Answer]:
+        """Answer items."""
+        found = self.bundle.answered(list(items))
+        labels = found.labels.tolist()
+        features = found.features
+        kept = [None] * len(labels) if features is None else list(features)
+        if not self.classes:
+            return [
+                Answer(float(label), features=own) for label, own in zip(labels, kept, strict=True)
+            ]
+        return [
+            Answer(*parts)
+            for parts in zip(
+                labels,
+                found.confidence.tolist(),
+                found.abstained.tolist(),
+                found.probabilities.tolist(),
+                kept,
+                strict=True,
+            )
+        ]
+
+    def explain(self, item: Any) -> dict[str, Any] | None:
+        """Return what in an item speaks for the answer."""
+        explain = getattr(self.bundle, "explain", None)
+        return None if explain is None else explain([item])[0]
+
+    def nearest(self, item: Any) -> list[dict[str, Any]]:
+        """Return the training examples most like an item."""
+        nearest = getattr(self.bundle, "nearest", None)
+        return [] if nearest is None else nearest([item])[0]
+
+    def info(self) -> dict[str, Any]:
+        """Return what is told of the model."""
+        return told(self.bundle.info)
+
+    def evidence(self) -> dict[str, Any] | None:
+        """Return what judged the model."""
+        found: dict[str, Any] | None = getattr(self.bundle, "evidence", None)
+        return found
+
+
+@dataclass
+class SequencePredictor:
+    """A bundle of a sequence task: it takes texts or recordings, or questions as rows.
+
+    Parameters
+    ----------
+    bundle : SequenceBundle
+
+    Raises
+    ------
+    OptionError
+        The task is none that is served.
+    """
+
+    bundle: Any
+    modality: str = field(init=False)
+    kind: str = field(init=False)
+    classes: tuple[str, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        m = self.bundle.manifest
+        if m.task not in SERVED:
+            raise OptionError(
+                f"models of the task {m.task} cannot be served",
+                allowed=[*SERVED, "classes", "numbers"],
+                hint="`headstart predict` takes them",
+            )
+        self.modality, self.kind = m.modality, m.task
+        if m.task == "question-answering":
+            self.modality, self.columns = "table", _QUESTION
+        self.digest = str(m.digest)[:12]
+
+    def predict(self, items: Sequence[Any]) -> list[Answer]:
+        """Answer items."""
+        made = self.bundle.answers(list(items))
+        show = self.bundle.kind.shown
+        return [
+            Answer(show(one.value), float(c) if math.isfinite(c := one.confidence) else None)
+            for one in made
+        ]
+
+    def explain(self, item: Any) -> dict[str, Any] | None:
+        """Say nothing: models of sequence tasks do not tell what speaks for an answer."""
+        return None
+
+    def nearest(self, item: Any) -> list[dict[str, Any]]:
+        """Return none: these models keep no examples."""
+        return []
+
+    def info(self) -> dict[str, Any]:
+        """Return what is told of the model."""
+        return told(self.bundle.info)
+
+    def evidence(self) -> dict[str, Any] | None:
+        """Return None: these models keep nothing of what judged them."""
+        return None
+
+
+SERVED = (
+    "speech-to-text",
+    "question-answering",
+    "token-classification",
+    "translation",
+    "summarization",
+)
+"""The sequence tasks that are served; the items of question answering are rows."""
+
+_QUESTION = (("question", "text"), ("context", "text"))
+
+
+def told(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a bundle's ``info`` what everyone may know: no paths, no counts of files."""
+    source = info.get("source")
+    score, gain = info.get("score"), info.get("gain")
+    columns = info.get("columns")
+    rows = columns if isinstance(columns, list) else []
+    return {
+        "task": {
+            "modality": info["modality"],
+            "kind": info["kind"],
+            "classes": list(info.get("classes") or []),
+            "columns": [{"name": one["name"], "type": one["type"]} for one in rows],
+            "label": info.get("label"),
+        },
+        "headline": headline(info),
+        "source": None if not source else source.get("name"),
+        "licence": None if not source else source.get("licence"),
+        "strategy": info.get("strategy"),
+        "score": score,
+        "gain": gain,
+        "headstart": info.get("headstart"),
+    }
+
+
+def headline(info: Mapping[str, Any]) -> str:
+    """Return one sentence on what the model does and how well it was measured."""
+    what = {"image": "pictures", "text": "texts", "audio": "recordings", "table": "rows"}
+    items = what.get(str(info["modality"]), "items")
+    classes = info.get("classes") or []
+    score = info.get("score") or {}
+    if classes:
+        does = f"Tells {items} apart by {len(classes)} classes"
+    elif info["kind"] == "regression":
+        does = f"Estimates {info.get('label') or 'a number'} of {items}"
+    else:
+        does = f"Answers {items} ({info['kind']})"
+    if score.get("estimate") is None:
+        return f"{does}."
+    metric = str(score.get("metric", "score")).replace("_", " ")
+    said = f"{does}: {metric} {score['estimate']:.3f}"
+    low, high, n = score.get("low"), score.get("high"), score.get("n")
+    if low is not None and high is not None:
+        said += f" [{low:.3f}, {high:.3f}]"
+    return f"{said}{f', measured on {n:,} items' if n else ''}."
