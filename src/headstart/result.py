@@ -24,6 +24,7 @@ from headstart.data.languages import Languages
 from headstart.evaluate import METRICS, Curve, Multiplier, label_multiplier, labels_to_settle
 from headstart.evaluate.curve_facts import facts, points, sentences
 from headstart.evaluate.curve_measures import as_plain
+from headstart.evidence import Judging, collect
 from headstart.select import Abstention, Answering, Entry, Judged, why_scratch
 from headstart.select.label_next import Advice, ClassNeed, Suggestion, Suspect, label_next
 
@@ -69,6 +70,8 @@ class Result:
         Which of the rows of DATA that have no label to label next, the most useful first.
     answering : Answering
         How sure the model is, and when it abstains.
+    judging : Judging or None
+        What judged, item by item; None where nothing was held out.
     """
 
     task: Task
@@ -91,6 +94,7 @@ class Result:
     about_labels: Advice = field(default_factory=Advice)
     label_these: tuple[Suggestion, ...] = ()
     answering: Answering = field(default_factory=Answering)
+    judging: Judging | None = None
 
     @property
     def abstention(self) -> Abstention | None:
@@ -157,7 +161,19 @@ class Result:
             chances, seen, n, classes=self.task.classes, labelled=known, seed=self.seed
         )
 
-    def save(self, path: str | Path, *, standalone: bool = False, overwrite: bool = False) -> Path:
+    @cached_property
+    def evidence(self) -> bundle.Evidence | None:
+        """What a report shows: items on a map, mistakes and why, measures by class, problems."""
+        return None if self.judging is None else collect(self.judging, self.model)
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        standalone: bool = False,
+        overwrite: bool = False,
+        items: bool = True,
+    ) -> Path:
         """Write the model as a bundle: a directory of JSON and safetensors.
 
         Parameters
@@ -168,6 +184,9 @@ class Result:
             Put the source's weights into it, so that it needs nothing else.
         overwrite : bool
             Replace a bundle that is there. Another kind of file or directory is never replaced.
+        items : bool
+            Keep small previews of up to 1,000 items for reports: pictures of 56 pixels, beginnings
+            of texts, moments of sound, values of rows. False keeps their names and numbers only.
 
         Raises
         ------
@@ -175,7 +194,14 @@ class Result:
             Where the path is taken.
         """
         # a model without a source carries all that it needs in any case
-        contents = replace(self.contents, standalone=standalone and bool(self.contents.source))
+        evidence = self.evidence
+        if evidence is not None and not items:
+            evidence = evidence.without_items()
+        contents = replace(
+            self.contents,
+            standalone=standalone and bool(self.contents.source),
+            evidence=evidence,
+        )
         return bundle.save(path, contents, overwrite=overwrite)
 
     def enrol(self, name: str, items: Any) -> bundle.Bundle:
@@ -342,6 +368,7 @@ def put_together(
     answering: Answering | None = None,
     features: FloatArray | None = None,
     spoken: Languages | None = None,
+    judging: Judging | None = None,
 ) -> Result:
     """Put together what ``fit`` hands back, from what its steps found.
 
@@ -396,6 +423,7 @@ def put_together(
         curve=curve,
         about_labels=about_labels or Advice(),
         answering=answering,
+        judging=judging,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from headstart import data as data_room
-from headstart import evaluate, select
+from headstart import evaluate, evidence, select
 from headstart._version import __version__
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import (
@@ -266,6 +266,20 @@ def fit(
         reporter=reporter,
     )
     log.add(*learned.decisions)
+    about_labels = select.advice(train, board.measured.get(shipped.name))
+    judging = evidence.judging(
+        train,
+        judge,
+        found.get(shipped.name) if judge is not None else board.measured.get(shipped.name),
+        answers=answering.answers,
+        inputs=(view.inputs, view.judged),
+        sources=[entry.source for entry in (shipped, pick.best) if entry and entry.source],
+        by=judged.by,
+        metric=rules.metric,
+        seed=seed,
+        about_labels=about_labels,
+        skipped=skipped,
+    )
     result = put_together(
         shipped=shipped,
         best=pick.best,
@@ -280,10 +294,11 @@ def fit(
         shots=shots,
         skipped=skipped,
         curve=learned.curve,
-        about_labels=select.advice(train, board.measured.get(shipped.name)),
+        about_labels=about_labels,
         answering=answering,
         features=view.inputs.get(shipped.source) if shipped.source else None,
         spoken=spoken,
+        judging=judging,
     )
     if whole.unlabelled is None:
         return result

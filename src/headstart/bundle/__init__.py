@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from headstart.bundle.columns import Column, columns_of
     from headstart.bundle.contents import BundleContents
     from headstart.bundle.enrol import with_gallery
+    from headstart.bundle.examples import Evidence
     from headstart.bundle.model import Bundle
     from headstart.bundle.model_card import card
     from headstart.bundle.read import load, load_predictor
@@ -21,6 +22,7 @@ __all__ = [
     "Bundle",
     "BundleContents",
     "Column",
+    "Evidence",
     "SequenceBundle",
     "card",
     "check_target",
@@ -36,6 +38,7 @@ _HOMES = {
     "Bundle": "model",
     "BundleContents": "contents",
     "Column": "columns",
+    "Evidence": "examples",
     "SequenceBundle": "sequence",
     "card": "model_card",
     "check_target": "write",

@@ -84,6 +84,13 @@ def fit(
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Put the source's weights into the model.")
     ] = False,
+    items: Annotated[
+        bool,
+        typer.Option(
+            "--items/--no-items",
+            help="Keep small previews of up to 1,000 items in the model, for its report.",
+        ),
+    ] = True,
     allow_unreadable: options.Unreadable = 0.05,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -133,7 +140,7 @@ def fit(
                 reporter=reporter,
             )
         if task is None:
-            result.save(output, standalone=standalone, overwrite=True)
+            result.save(output, standalone=standalone, overwrite=True, items=items)
         else:
             result.save(output, overwrite=True)
         clear(checkpoints)

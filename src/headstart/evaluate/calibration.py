@@ -213,7 +213,7 @@ def measure(
 
     drawn = units(len(truth), groups)
     if name == "ece":
-        bins = _bins(values)
+        bins = equal_bins(values)
         gap = np.zeros((len(truth), int(bins.max()) + 1))
         gap[np.arange(len(truth)), bins] = np.asarray(truth, dtype=float) - values
 
@@ -255,11 +255,11 @@ def expected_calibration_error(confidence: FloatArray, right: AnyArray, bins: in
     0.2
     """
     gap = np.asarray(right, dtype=float) - confidence
-    total = np.abs(np.bincount(_bins(confidence, bins), weights=gap)).sum()
+    total = np.abs(np.bincount(equal_bins(confidence, bins), weights=gap)).sum()
     return round(float(total) / len(gap), 12)
 
 
-def _bins(confidence: FloatArray, bins: int = BINS) -> IntArray:
+def equal_bins(confidence: FloatArray, bins: int = BINS) -> IntArray:
     """Return the bin of each item: about as many items in each, equal values together."""
     edges = np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1])
     found: IntArray = np.searchsorted(np.unique(edges), confidence, side="left")
