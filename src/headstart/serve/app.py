@@ -15,16 +15,18 @@ from starlette.requests import Request as Plain
 from starlette.responses import JSONResponse, Response
 
 from headstart._version import __version__
-from headstart.serve import asking
+from headstart.serve import asking, v2
 from headstart.serve.guard import Guard
 from headstart.serve.logs import Logs
 from headstart.serve.metrics import CONTENT_TYPE
+from headstart.serve.openapi import described
 from headstart.serve.predictor import Predictor
 from headstart.serve.problems import CODES, Problem
 from headstart.serve.service import Service
 from headstart.serve.settings import Settings
 
 PAGE = Path(__file__).parent / "page"
+REFERENCE = Path(__file__).parent / "reference"
 
 
 def create_app(
@@ -64,6 +66,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.service = service
+    own = f"/v2/models/{service.settings.name}"
     add_routes(app, service)
     app.add_exception_handler(HTTPException, _unknown)
     app.add_middleware(
@@ -73,6 +76,8 @@ def create_app(
             ("POST", "/predict"): asking.predict,
             ("POST", "/explain"): asking.explain,
             ("POST", "/corrections"): asking.correct,
+            ("POST", f"{own}/infer"): v2.infer,
+            ("POST", f"{own}/versions/{predictor.digest}/infer"): v2.infer,
         },
     )
     return app
@@ -102,7 +107,16 @@ def add_routes(app: FastAPI, service: Service) -> None:
             )
         return JSONResponse({"n": len(service.corrections)})
 
+    async def described_here(request: Plain) -> Response:
+        return JSONResponse(described(service))
+
+    async def elsewhere(request: Plain) -> Response:
+        raise HTTPException(405, headers={"Allow": "POST"})
+
+    for path in ("/predict", "/explain"):  # the guard answers POST itself
+        app.add_route(path, elsewhere, methods=["GET"], include_in_schema=False)
     for path, made in (
+        ("/openapi.json", described_here),
         ("/healthz", healthz),
         ("/readyz", readyz),
         ("/info", info),
@@ -110,13 +124,57 @@ def add_routes(app: FastAPI, service: Service) -> None:
         ("/corrections", corrections),
     ):
         app.add_route(path, made, methods=["GET"], include_in_schema=False)
+    _add_v2(app, service)
     _add_files(app)
+
+
+def _add_v2(app: FastAPI, service: Service) -> None:
+    async def server(request: Plain) -> Response:
+        return JSONResponse(v2.server())
+
+    async def live(request: Plain) -> Response:
+        return JSONResponse({"live": True})
+
+    async def ready(request: Plain) -> Response:
+        if service.draining:
+            raise Problem(503, "the service is stopping", headers={"Retry-After": "5"})
+        return JSONResponse({"ready": True})
+
+    def named(request: Plain) -> None:
+        given = request.path_params
+        v2.check_name(service, given["model"], given.get("version"))
+
+    async def model(request: Plain) -> Response:
+        named(request)
+        return JSONResponse(v2.model(service))
+
+    async def model_ready(request: Plain) -> Response:
+        named(request)
+        if service.draining:
+            raise Problem(503, "the service is stopping", headers={"Retry-After": "5"})
+        return JSONResponse({"name": service.settings.name, "ready": True})
+
+    async def nobody(request: Plain) -> Response:
+        named(request)
+        raise HTTPException(405, headers={"Allow": "POST"})
+
+    routes: dict[str, Any] = {"/v2": server, "/v2/health/live": live, "/v2/health/ready": ready}
+    for own in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+        routes |= {own: model, f"{own}/ready": model_ready}
+        app.add_route(f"{own}/infer", nobody, methods=["GET", "POST"], include_in_schema=False)
+    for path, made in routes.items():
+        app.add_route(path, made, methods=["GET"], include_in_schema=False)
 
 
 def _add_files(app: FastAPI) -> None:
     """Serve the page: its files are read once, so that no request names a path."""
-    files = {path.name: path for path in sorted(PAGE.glob("*")) if path.is_file()}
-    held = {name: _File(path) for name, path in files.items()}
+    held, told = _files(PAGE), _files(REFERENCE)
+
+    async def docs(request: Plain) -> Response:
+        found = told.get(request.path_params.get("name", "docs.html"))
+        if found is None:
+            raise HTTPException(404)
+        return found.response(request)
 
     async def page(request: Plain) -> Response:
         if "index.html" not in held:
@@ -129,8 +187,14 @@ def _add_files(app: FastAPI) -> None:
             raise HTTPException(404)
         return found.response(request)
 
+    app.add_route("/docs", docs, methods=["GET"], include_in_schema=False)
+    app.add_route("/docs/{name}", docs, methods=["GET"], include_in_schema=False)
     app.add_route("/", page, methods=["GET"], include_in_schema=False)
     app.add_route("/static/{name}", static, methods=["GET"], include_in_schema=False)
+
+
+def _files(folder: Path) -> dict[str, _File]:
+    return {path.name: _File(path) for path in sorted(folder.glob("*.*")) if path.is_file()}
 
 
 class _File:
@@ -150,17 +214,13 @@ class _File:
 
 
 async def _unknown(request: Plain, error: Exception) -> Response:
+    """Hand what nothing answers to the guard, which refuses all in one shape."""
     assert isinstance(error, HTTPException)
     words = {404: "there is nothing under this address", 405: "this cannot be done here"}
-    status = error.status_code
-    problem: Any = Problem(
-        status if status in CODES else 400,
+    status = error.status_code if error.status_code in CODES else 400
+    raise Problem(
+        status,
         words.get(status, str(error.detail)),
         hint="/docs lists what there is",
-    )
-    return Response(
-        problem.body(),
-        status_code=problem.status,
-        media_type="application/json",
         headers=error.headers,
-    )
+    ) from None

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headstart.core.errors import DataError
-from headstart.serve.problems import Problem, busy, of_data
+from headstart.serve.problems import Problem, busy, of_data, plain_error
 from headstart.serve.service import Service
 from headstart.serve.settings import is_loopback
 
@@ -287,12 +287,15 @@ async def refuse(service: Service, request: Request, send: Send, problem: Proble
     """Send a problem; where an answer has begun already, the connection is broken off."""
     if request.status:
         raise RuntimeError("the answer had begun") from problem
+    body = problem.body()
+    if request.route.startswith("/v2/models"):
+        body = plain_error(body)
     headers = tuple((k.lower().encode(), v.encode()) for k, v in problem.headers.items())
     await reply(
         service,
         request,
         send,
-        problem.body(),
+        body,
         status=problem.status,
         headers=headers,
         close=problem.close,
@@ -354,8 +357,8 @@ def route_of(path: str) -> str:
     """Return what a path is counted as."""
     if path in ROUTES:
         return path
-    if path.startswith("/static/"):
-        return "/static"
+    if path.startswith(("/static/", "/docs/")):
+        return path[: path.index("/", 1)]
     found = _V2.fullmatch(path)
     if found:
         return f"/v2/models/{{model}}{found[1] or ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -13,6 +14,9 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+
+if TYPE_CHECKING:
+    from headstart.serve.drift import Compared
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that tells prometheus_client where several processes meet."""
@@ -119,6 +123,14 @@ class Metrics:
             counter = self._by_class.get(name, self._other)
             if counter is not None:
                 counter.inc(number)
+
+    def drift(self, found: Sequence[Compared]) -> None:
+        """Keep what the last window showed."""
+        self.drift_windows.inc()
+        for one in found:
+            self.drift_p.labels(one.test).set(one.p_value)
+            self.drift_size.labels(one.test).set(one.size)
+            self.drift_alarm.labels(one.test).set(int(one.alarm))
 
     def text(self) -> bytes:
         """Return the numbers as Prometheus reads them; of all processes where there are several."""

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.core.errors import OptionError
 from headstart.core.types import SILENT, FloatArray, Reporter
+
+if TYPE_CHECKING:
+    from headstart.serve.drift import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Predictor(Protocol):
     classes: tuple[str, ...]
     columns: tuple[tuple[str, str], ...]
     digest: str
+    examples: bool
 
     def predict(self, items: Sequence[Any]) -> list[Answer]:
         """Answer items: texts, rows (dict), or the bytes of picture and sound files.
@@ -64,8 +68,8 @@ class Predictor(Protocol):
     def info(self) -> dict[str, Any]:
         """Return what ``/info`` tells of the model, without what the service itself adds."""
 
-    def evidence(self) -> dict[str, Any] | None:
-        """Return what judged the model, for the drift watch; None where it keeps nothing."""
+    def reference(self) -> Reference:
+        """Return what is known of the items that judged the model, for the drift watch."""
 
 
 def open_predictor(path: str | Path, *, reporter: Reporter = SILENT) -> Predictor:
@@ -100,9 +104,11 @@ class BundlePredictor:
     classes: tuple[str, ...] = field(init=False)
     columns: tuple[tuple[str, str], ...] = field(init=False)
     digest: str = field(init=False)
+    examples: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        m = self.bundle.manifest
+        m, kept = self.bundle.manifest, self.bundle.kept
+        self.examples = kept is not None and len(kept.places) > 0
         self.modality, self.kind, self.classes = m.modality, m.kind, m.classes
         self.columns = tuple((column.name, column.type) for column in m.columns)
         self.digest = str(m.digest)[:12]
@@ -131,22 +137,23 @@ class BundlePredictor:
 
     def explain(self, item: Any) -> dict[str, Any] | None:
         """Return what in an item speaks for the answer."""
-        explain = getattr(self.bundle, "explain", None)
-        return None if explain is None else explain([item])[0]
+        found: dict[str, Any] = self.bundle.explain([item])[0]
+        return found
 
     def nearest(self, item: Any) -> list[dict[str, Any]]:
         """Return the training examples most like an item."""
-        nearest = getattr(self.bundle, "nearest", None)
-        return [] if nearest is None else nearest([item])[0]
+        found: list[dict[str, Any]] = self.bundle.nearest([item])[0]
+        return found
 
     def info(self) -> dict[str, Any]:
         """Return what is told of the model."""
         return told(self.bundle.info)
 
-    def evidence(self) -> dict[str, Any] | None:
-        """Return what judged the model."""
-        found: dict[str, Any] | None = getattr(self.bundle, "evidence", None)
-        return found
+    def reference(self) -> Reference:
+        """Return what is known of the items that judged the model."""
+        from headstart.serve.drift import reference_of
+
+        return reference_of(self.bundle)
 
 
 @dataclass
@@ -169,6 +176,7 @@ class SequencePredictor:
     classes: tuple[str, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
     digest: str = field(init=False)
+    examples: bool = False
 
     def __post_init__(self) -> None:
         m = self.bundle.manifest
@@ -204,9 +212,11 @@ class SequencePredictor:
         """Return what is told of the model."""
         return told(self.bundle.info)
 
-    def evidence(self) -> dict[str, Any] | None:
-        """Return None: these models keep nothing of what judged them."""
-        return None
+    def reference(self) -> Reference:
+        """Return nothing: these models keep nothing of what judged them."""
+        from headstart.serve.drift import Reference
+
+        return Reference()
 
 
 SERVED = (

@@ -95,3 +95,12 @@ def busy(message: str, *, seconds: int = 1) -> Problem:
     return Problem(
         503, message, hint="try again in a moment", headers={"Retry-After": str(max(1, seconds))}
     )
+
+
+def plain_error(body: bytes) -> bytes:
+    """Return an error as this protocol has it: one text."""
+    found = json.loads(body)["error"]
+    parts = [f"{found['where']}: {found['message']}" if found["where"] else found["message"]]
+    if found["hint"]:
+        parts.append(found["hint"])
+    return json.dumps({"error": ". ".join(parts)}).encode()

@@ -39,13 +39,14 @@ class Wanted:
     columns: tuple[tuple[str, str], ...]
     limits: Limits
 
-    def sample(self) -> Any:
-        """Return an item like those that will come."""
+    def samples(self, n: int) -> list[Any]:
+        """Return items like those that will come, no two texts alike."""
         if self.modality == "text":
-            return "a text of some length, as they come"
+            text = "This is text number {} of a few, neither very short nor as long as a page."
+            return [text.format(place) for place in range(n)]
         if self.modality == "table":
-            return dict.fromkeys((name for name, _ in self.columns), None)
-        return _picture() if self.modality == "image" else _sound()
+            return [dict.fromkeys((name for name, _ in self.columns), None) for _ in range(n)]
+        return [_picture() if self.modality == "image" else _sound()] * n
 
 
 @dataclass(frozen=True)

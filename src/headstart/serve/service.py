@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import threading
@@ -12,7 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.core.errors import DataError
+from headstart.serve.batching import Batching, measured
 from headstart.serve.corrections import Corrections
+from headstart.serve.drift import Compared, Watch
 from headstart.serve.logs import Logs
 from headstart.serve.metrics import Metrics
 from headstart.serve.predictor import Answer, Predictor
@@ -49,8 +50,10 @@ class Service:
             queue=settings.limits.queue,
             seconds=settings.limits.answer_seconds,
             watch=lambda items, jobs: self.metrics.calls.observe(items),
+            count=self.metrics.queue.set,
         )
-        self.batching: dict[str, Any] = {"on": False, "why": "not measured"}
+        self.batching = Batching(1, "not measured").told()
+        self.watch = Watch(predictor.reference(), self._drift)
         self.draining = False
         self.held = 0  # bytes of bodies that are received or wait
         self._keys = [f"{json.dumps(name)}: " for name in predictor.classes]
@@ -67,14 +70,20 @@ class Service:
         self.metrics.answered(
             counts if self.predictor.classes else {}, len(found), sum(a.abstained for a in found)
         )
+        self.watch.take(items, found)
         return found
+
+    def _drift(self, found: Sequence[Compared]) -> None:
+        self.metrics.drift(found)
+        for one in found:
+            if one.alarm:
+                self.logs.write("drift", test=one.test, p_value=one.p_value, size=one.size)
 
     def start(self) -> None:
         """Start the thread of the model."""
         with self._started:
             self.work.start()
         self.metrics.ready.set(1)
-        self.metrics.queue.set_function(lambda: self.work.inside)
 
     async def warm_up(self) -> None:
         """Ask the model once, so that the first caller does not wait for what it loads.
@@ -84,9 +93,16 @@ class Service:
         SourceError, IntegrityError, BundleCorruptError
             What the model needs is not there, or not what it was.
         """
-        sample = self.wanted.sample()
-        with contextlib.suppress(DataError):  # a row of gaps need not be one
-            await self.work.ask([sample], call=self.predictor.predict, seconds=WARM_UP)
+        ask = self.predictor.predict
+        try:
+            await self.work.ask(self.wanted.samples(1), call=ask, seconds=WARM_UP)
+            found = await self.work.ask(
+                [None], call=lambda _: [measured(ask, self.wanted.samples)], seconds=WARM_UP
+            )
+        except DataError:  # a row of gaps need not be one
+            found = [Batching(1, "no item could be made up to measure with")]
+        self.work.together, self.batching = found[0].together, found[0].told()
+        self.logs.write("batching", **self.batching)
 
     def drain(self) -> None:
         """Say to all who ask that no more should be sent here."""
@@ -101,18 +117,20 @@ class Service:
     def info(self) -> dict[str, Any]:
         """Return what ``/info`` tells."""
         if self._info is None:
-            found = self.predictor.evidence()
-            kept = bool(found and found.get("items"))
             limits = self.limits
             self._info = {
                 "model": self.predictor.digest,
                 "name": self.settings.name,
                 **_finite(self.predictor.info()),
                 "limits": {name: getattr(limits, name) for name in TOLD},
-                "examples": kept,
+                "examples": self.predictor.examples,
                 "corrections": self.corrections is not None,
             }
-        return {**self._info, "batching": self.batching}
+        return {
+            **self._info,
+            "batching": self.batching,
+            "drift": {"window": self.watch.window, "tests": self.watch.tests},
+        }
 
     def body(self, answers: Sequence[Answer], names: Sequence[str] | None) -> bytes:
         """Return answers as the JSON of ``/predict``."""

@@ -73,6 +73,8 @@ class Work:
         Items of several requests that are asked in one call; 1 asks each request alone.
     watch : callable, optional
         Told the number of items and of jobs of each call.
+    count : callable, optional
+        Told how many jobs wait or are computed, when that changes.
     """
 
     def __init__(
@@ -83,9 +85,10 @@ class Work:
         seconds: float,
         together: int = 1,
         watch: Callable[[int, int], None] | None = None,
+        count: Callable[[int], None] | None = None,
     ) -> None:
         self.predict, self.queue, self.seconds, self.together = predict, queue, seconds, together
-        self.watch = watch
+        self.watch, self.count = watch, count
         self.waiting: deque[Job] = deque()
         self.inside = 0
         self._ready = threading.Condition()
@@ -134,16 +137,21 @@ class Work:
         seconds = self.seconds if seconds is None else seconds
         job = Job(items, call, time.monotonic() + seconds, future, loop)
         late = loop.call_later(seconds, _give_up, future, seconds)
-        self.inside += 1
+        self._inside(1)
         try:
             with self._ready:
                 self.waiting.append(job)
                 self._ready.notify()
             return await future
         finally:
-            self.inside -= 1
+            self._inside(-1)
             late.cancel()
             future.cancel()
+
+    def _inside(self, more: int) -> None:
+        self.inside += more
+        if self.count is not None:
+            self.count(self.inside)
 
     def _run(self) -> None:
         while True:
