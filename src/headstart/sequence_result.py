@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import bundle
-from headstart.bundle.sequence import SequenceContents, save_sequence, sequence_in_memory
+from headstart.bundle.sequence_disk import SequenceContents, save_sequence, sequence_in_memory
 from headstart.core.types import Candidate, Decision, Gain, Score
 from headstart.evaluate.metrics import known_metric
 from headstart.sequences import Contender, Model, Reading, SequenceKind

@@ -151,7 +151,7 @@ def test_leftovers_of_killed_saves_are_swept_in_time(majority, tmp_path):
 
 
 def test_a_model_replaced_while_it_is_read_is_read_again(majority, tmp_path, monkeypatch):
-    from headstart.bundle import read
+    from headstart.bundle import verified as read
 
     path = bundle.save(tmp_path / "m", majority)
     newer = replace(majority, label_name="newer")

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from headstart.bundle.model_card import card
     from headstart.bundle.read import load, load_predictor
     from headstart.bundle.sequence import SequenceBundle
-    from headstart.bundle.write import check_target, in_memory, save
+    from headstart.bundle.signing import sign, verify
+    from headstart.bundle.store import check_target
+    from headstart.bundle.write import in_memory, save
 
 __all__ = [
     "Bundle",
@@ -31,6 +33,8 @@ __all__ = [
     "load",
     "load_predictor",
     "save",
+    "sign",
+    "verify",
     "with_gallery",
 ]
 
@@ -41,12 +45,14 @@ _HOMES = {
     "Evidence": "examples",
     "SequenceBundle": "sequence",
     "card": "model_card",
-    "check_target": "write",
+    "check_target": "store",
     "columns_of": "columns",
     "in_memory": "write",
     "load": "read",
     "load_predictor": "read",
     "save": "write",
+    "sign": "signing",
+    "verify": "signing",
     "with_gallery": "enrol",
 }
 

@@ -14,13 +14,13 @@ import glob
 import os
 import secrets
 import shutil
-import stat
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-from headstart.core.errors import BundleCorruptError, BundleError
+from headstart.core.errors import BundleError
 
 _OLD = ".headstart-old"
 _NEW = ".headstart-new"
@@ -65,6 +65,36 @@ def staged(target: Path) -> Iterator[Path]:
         _flush(target.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def staged_file(target: Path, home: Path | None = None) -> Iterator[IO[bytes]]:
+    """Give a fresh file that takes the place of ``target`` when the block succeeds.
+
+    Parameters
+    ----------
+    target : Path
+        Its missing parents are made. A file that lies there is replaced.
+    home : Path, optional
+        Where the fresh file lies meanwhile: on the same disk; beside ``target`` by default.
+
+    Raises
+    ------
+    OSError
+        Writing failed; ``target`` is as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
+    fresh = (home or target.parent) / f".{target.name}{_NEW}-{secrets.token_hex(8)}"
+    try:
+        with fresh.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(target)
+        _flush(target.parent)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def replace(fresh: Path, target: Path) -> None:
@@ -125,7 +155,10 @@ def _sweep(target: Path) -> None:
     for left in target.parent.glob(f".{glob.escape(target.name)}{_NEW}-*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
 
 
 def listing(directory: Path) -> set[str]:
@@ -144,45 +177,3 @@ def listing(directory: Path) -> set[str]:
         raise BundleError("not a model: a model is a directory", where=str(directory)) from None
     except OSError as error:
         raise BundleError(f"cannot be read: {error.strerror}", where=str(directory)) from None
-
-
-def read(path: Path, *, at_most: int, exactly: int | None = None) -> bytes:
-    """Read a regular file once, never through a link and never more than expected.
-
-    Parameters
-    ----------
-    path : Path
-    at_most : int
-        Bytes.
-    exactly : int, optional
-        The size it must have, in bytes.
-
-    Raises
-    ------
-    BundleCorruptError
-        It is a link, a directory, a device or a pipe, or of another size.
-    """
-    flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
-        flags |= getattr(os, name, 0)
-    try:
-        before = os.lstat(path)
-        if not stat.S_ISREG(before.st_mode):
-            raise BundleCorruptError("not a regular file", where=path.name)
-        handle = os.open(path, flags)
-    except OSError as error:
-        raise BundleCorruptError(f"cannot be read: {error.strerror}", where=path.name) from None
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise BundleCorruptError("not a regular file", where=path.name)
-        fits = found.st_size <= at_most and exactly in (None, found.st_size)
-        raw = file.read(found.st_size + 1) if fits else b""
-    if not fits or len(raw) != found.st_size:
-        raise BundleCorruptError(
-            "of the wrong size",
-            where=path.name,
-            got=f"{found.st_size} bytes",
-            allowed=f"{exactly} bytes" if exactly is not None else f"at most {at_most} bytes",
-        )
-    return raw

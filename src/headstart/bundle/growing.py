@@ -68,7 +68,8 @@ class Growing:
             Writing failed, or the source is not here any more.
         """
         from headstart.bundle.enrol import contents_of
-        from headstart.bundle.write import check_target, save
+        from headstart.bundle.store import check_target
+        from headstart.bundle.write import save
 
         check_target(path, overwrite=overwrite)
         return save(path, contents_of(self), overwrite=overwrite)

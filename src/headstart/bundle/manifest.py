@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from headstart.bundle.codec import from_json, plain, to_json
 from headstart.bundle.columns import COLUMN_TYPES, Column
+from headstart.bundle.fields import Fields
 from headstart.core.errors import BundleCorruptError, BundleError, BundleVersionError
 from headstart.core.types import Kind, Modality
 
@@ -33,13 +34,30 @@ GALLERY = "gallery.safetensors"
 README = "README.md"
 EVIDENCE = "evidence.json"
 EXAMPLES = "examples.safetensors"
+SIGNATURE = "manifest.sig"
 REQUIRED = frozenset([MODEL, STATE, GOLDEN, GOLDEN_ARRAYS])
 OPTIONAL = frozenset(
     [SOURCE, TOKENIZER, TRAINING, ANSWERS, ANSWERS_ARRAYS, GALLERY, README, EVIDENCE, EXAMPLES]
 )
+BESIDE = frozenset([SIGNATURE, ".gitattributes"])
+"""What may lie beside the files that the manifest lists: a signature of the manifest, which cannot
+list it, and what a hub puts into every repository. A reader never parses either of them."""
 MAX_MANIFEST = 1_000_000  # bytes
+MAX_BYTES = 8_000_000_000
+"""Of all files of a model together, unless the caller allows more."""
+MAX_BESIDE = 1_000_000
+SIZES = {
+    MANIFEST: MAX_MANIFEST,
+    STATE: 64_000_000,
+    GOLDEN: 4_000_000,
+    TOKENIZER: 64_000_000,
+    TRAINING: 64_000_000,
+    ANSWERS: 4_000_000,
+    EVIDENCE: 4_000_000,
+    README: 1_000_000,
+}
+"""The most bytes that a file of text may have, whatever the manifest says of it."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TAIL = re.compile(rb'\A(?P<body>.*"digest": ")(?P<digest>[0-9a-f]{64})"\n\}\n\Z', re.DOTALL)
 
 
@@ -219,69 +237,6 @@ def unsealed(raw: bytes, form: str, newest: int) -> Fields:
     return Fields(top, MANIFEST)
 
 
-class Fields:
-    """Takes the fields of a JSON object one by one, each of a known type, and leaves none over."""
-
-    def __init__(self, found: Mapping[str, Any], where: str) -> None:
-        self.rest, self.where = dict(found), where
-
-    def take(self, name: str, of: type) -> Any:
-        """Take a field of a type."""
-        if name not in self.rest:
-            raise BundleCorruptError(f"the field {name!r} is missing", where=self.where)
-        value = self.rest.pop(name)
-        if of is float and type(value) is int:
-            value = float(value)
-        if type(value) is not of:
-            raise BundleCorruptError(
-                f"the field {name!r} is of the wrong type",
-                where=self.where,
-                got=type(value).__name__,
-                allowed=of.__name__,
-            )
-        return value
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> Any:
-        """Take a text that is one of some."""
-        value = self.take(name, str)
-        if value not in allowed:
-            raise BundleCorruptError(
-                f"the field {name!r} is none of the known values",
-                where=self.where,
-                got=value,
-                allowed=allowed,
-            )
-        return value
-
-    def count(self, name: str) -> int:
-        """Take a number that is not negative."""
-        value = self.take(name, int)
-        if value < 0:
-            raise BundleCorruptError(f"{name!r} is negative", where=self.where, got=value)
-        return int(value)
-
-    def sha256(self, name: str) -> str:
-        """Take a sha256 in hexadecimal."""
-        value = self.take(name, str)
-        if not _SHA256.fullmatch(value):
-            raise BundleCorruptError(f"{name!r} is not a sha256", where=self.where, got=value)
-        return str(value)
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """Take a list of texts."""
-        value = self.take(name, list)
-        if not all(isinstance(part, str) for part in value):
-            raise BundleCorruptError(f"{name!r} holds something else than text", where=self.where)
-        return tuple(value)
-
-    def done(self) -> None:
-        """Refuse fields that nobody took."""
-        if self.rest:
-            raise BundleCorruptError(
-                "there are fields that nobody knows", where=self.where, got=sorted(self.rest)
-            )
-
-
 def _manifest(reader: Fields) -> Manifest:
     reader.take("schema", int)
     versions = Fields(reader.take("versions", dict), f"{MANIFEST}: versions")
@@ -340,6 +295,13 @@ def file_record(name: str, value: Any, known: frozenset[str] = REQUIRED | OPTION
     reader = _object(value, f"{MANIFEST}: {name}")
     record = FileRecord(reader.count("size"), reader.sha256("sha256"))
     reader.done()
+    if record.size > SIZES.get(name, record.size):
+        raise BundleCorruptError(
+            "larger than such a file may be",
+            where=f"{MANIFEST}: {name}",
+            got=f"{record.size:,} bytes",
+            allowed=f"at most {SIZES[name]:,} bytes",
+        )
     return record
 
 

@@ -1,15 +1,13 @@
-"""``load``: a directory -> a Bundle, each byte verified before anything is made of it."""
+"""``load``: a directory or an archive -> a Bundle, each byte verified before it is used."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.bundle import disk, examples
-from headstart.bundle.codec import from_json, from_safetensors
+from headstart.bundle.codec import bounded, from_json, from_safetensors
 from headstart.bundle.golden import check_head, from_files
 from headstart.bundle.manifest import (
     ANSWERS,
@@ -18,20 +16,19 @@ from headstart.bundle.manifest import (
     GOLDEN,
     GOLDEN_ARRAYS,
     MANIFEST,
-    MAX_MANIFEST,
+    MAX_BYTES,
     MODEL,
     SOURCE,
     STATE,
     TOKENIZER,
     TRAINING,
-    FileRecord,
     Manifest,
-    format_of,
-    parse,
 )
 from headstart.bundle.model import Bundle
-from headstart.bundle.sequence import SequenceBundle, load_sequence
-from headstart.bundle.sequence_manifest import SEQUENCE_FORMAT
+from headstart.bundle.sequence import SequenceBundle
+from headstart.bundle.sequence_disk import open_sequence
+from headstart.bundle.sequence_manifest import SequenceManifest
+from headstart.bundle.verified import verified_files
 from headstart.core.errors import BundleCorruptError, BundleError, OptionError
 from headstart.core.types import SILENT, Reporter, State
 
@@ -42,20 +39,30 @@ if TYPE_CHECKING:
 
 
 def load(
-    path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT
+    path: str | Path,
+    *,
+    verify: bool = True,
+    max_bytes: int = MAX_BYTES,
+    verify_key: str | Path | None = None,
+    reporter: Reporter = SILENT,
 ) -> Bundle | SequenceBundle:
     """Open a saved model. No code in it is run; each file is verified before it is parsed.
 
-    The order: the manifest, the exact set of files, that each is a regular file (no link) of its
-    size and sha256, then those same bytes parsed and checked, and the golden outputs compared.
-    The golden features of a source are compared when the source is first used.
+    The order: the manifest (and its signature, where ``verify_key`` is given), the exact set of
+    files, that each is a regular file (no link), its size, its sha256, then those same bytes
+    parsed and checked, and the golden outputs compared. The golden features of a source are
+    compared when the source is first used. An archive is read in memory, in the same order.
 
     Parameters
     ----------
     path : str or Path
-        The directory that ``save`` wrote.
+        The directory or the ``.zip`` that ``save`` wrote.
     verify : bool
         False leaves out sha256 and golden outputs: only for a bundle verified a moment ago.
+    max_bytes : int
+        Of all its files together; a larger model is refused before it is read.
+    verify_key : str or Path, optional
+        A public key in PEM. The model must then carry a signature made with its private key.
     reporter : Reporter
         Told when weights are fetched, and the progress of encoding.
 
@@ -70,7 +77,9 @@ def load(
     BundleVersionError
         A newer headstart wrote it.
     BundleCorruptError
-        It is damaged, incomplete, or holds more than it should.
+        It is damaged, incomplete, holds more than it should, or is not signed with the key.
+    OptionError, MissingExtraError
+        The key cannot be read, or what reads signatures is not installed.
 
     Examples
     --------
@@ -79,19 +88,27 @@ def load(
     'probe'
     """
     where = Path(os.path.realpath(path))
+    key = None if verify_key is None else Path(verify_key)
     disk.recover(where)
     tries = 3
     while True:
         tries -= 1
         identity = _identity(where)
         try:
-            return _load(where, verify, reporter)
+            return _load(where, verify, max_bytes, key, reporter)
         except BundleError:
             if not tries or identity == _identity(where):
                 raise  # otherwise another process replaced it while it was read
 
 
-def load_predictor(path: str | Path, *, verify: bool = True, reporter: Reporter = SILENT) -> Bundle:
+def load_predictor(
+    path: str | Path,
+    *,
+    verify: bool = True,
+    max_bytes: int = MAX_BYTES,
+    verify_key: str | Path | None = None,
+    reporter: Reporter = SILENT,
+) -> Bundle:
     """Open a saved model that predicts classes or numbers; as ``load``.
 
     Raises
@@ -101,7 +118,7 @@ def load_predictor(path: str | Path, *, verify: bool = True, reporter: Reporter 
     BundleError, BundleVersionError, BundleCorruptError
         As ``load``.
     """
-    found = load(path, verify=verify, reporter=reporter)
+    found = load(path, verify=verify, max_bytes=max_bytes, verify_key=verify_key, reporter=reporter)
     if isinstance(found, SequenceBundle):
         raise OptionError(
             "this needs a model of classes or numbers",
@@ -113,7 +130,7 @@ def load_predictor(path: str | Path, *, verify: bool = True, reporter: Reporter 
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Return what tells one saved directory from its replacement."""
+    """Return what tells one saved model from its replacement."""
     try:
         found = path.stat()
     except OSError:
@@ -121,20 +138,13 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
-def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle | SequenceBundle:
-    present = disk.listing(path)
-    if MANIFEST not in present:
-        raise BundleError(
-            "not a model: there is no manifest.json",
-            where=str(path),
-            hint="a model is the directory that fit -o wrote",
-        )
-    said = disk.read(path / MANIFEST, at_most=MAX_MANIFEST)
-    if format_of(said) == SEQUENCE_FORMAT:
-        return load_sequence(path, said, present - {MANIFEST}, verify, reporter)
-    manifest = parse(said)
-    same_files(present - {MANIFEST}, set(manifest.files))
-    raw = {name: verified(path / name, manifest.files, verify) for name in sorted(manifest.files)}
+def _load(
+    path: Path, verify: bool, max_bytes: int, key: Path | None, reporter: Reporter
+) -> Bundle | SequenceBundle:
+    found = verified_files(path, verify=verify, max_bytes=max_bytes, key=key)
+    if isinstance(found.manifest, SequenceManifest):
+        return open_sequence(found.manifest, found.raw, path, reporter)
+    manifest, raw = found.manifest, dict(found.raw)
     estimator, state = _estimator(manifest, raw.pop(MODEL), raw.pop(STATE))
     golden = from_files(raw.pop(GOLDEN), raw.pop(GOLDEN_ARRAYS), manifest)
     if verify:
@@ -157,38 +167,9 @@ def _load(path: Path, verify: bool, reporter: Reporter) -> Bundle | SequenceBund
 
 def _lines(raw: bytes) -> tuple[dict[str, Any], ...]:
     """Read JSON Lines: an object a line."""
+    if wrong := bounded(raw):
+        raise BundleCorruptError(f"not JSON that is read here: {wrong}", where=TRAINING)
     return tuple(from_json(line, TRAINING) for line in raw.splitlines())
-
-
-def same_files(present: set[str], listed: set[str]) -> None:
-    """Check that a directory holds the files that its manifest lists, and no other.
-
-    Raises
-    ------
-    BundleCorruptError
-    """
-    if present - listed:
-        raise BundleCorruptError(
-            "there are files that do not belong to the model",
-            got=sorted(present - listed),
-            hint="remove them if you put them there",
-        )
-    if listed - present:
-        raise BundleCorruptError("files are missing", got=sorted(listed - present))
-
-
-def verified(path: Path, files: Mapping[str, FileRecord], verify: bool) -> bytes:
-    """Read a file of a bundle: regular, of its size, and of its sha256.
-
-    Raises
-    ------
-    BundleCorruptError
-    """
-    record = files[path.name]
-    raw = disk.read(path, at_most=record.size, exactly=record.size)
-    if verify and hashlib.sha256(raw).hexdigest() != record.sha256:
-        raise BundleCorruptError("the content was changed: its sha256 differs", where=path.name)
-    return raw
 
 
 def _estimator(manifest: Manifest, arrays_raw: bytes, meta_raw: bytes) -> tuple[Any, State]:

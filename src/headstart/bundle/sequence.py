@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart._version import __version__
-from headstart.bundle import disk
-from headstart.bundle.codec import from_json, from_safetensors, plain, to_json, to_safetensors
 from headstart.bundle.manifest import (
     GOLDEN_ARRAYS,
-    MANIFEST,
-    MODEL,
-    README,
     STATE,
-    FileRecord,
-    SourceRecord,
 )
-from headstart.bundle.model_card import card_of
-from headstart.bundle.sequence_manifest import SequenceManifest, dump_sequence, parse_sequence
+from headstart.bundle.sequence_manifest import SequenceManifest
 from headstart.core.errors import (
     BundleCorruptError,
-    BundleError,
     DataError,
     HeadstartError,
     OptionError,
 )
-from headstart.core.types import SILENT, AnyArray, FloatArray, Modality, Reporter, State
+from headstart.core.types import SILENT, FloatArray, Modality, Reporter, State
 from headstart.evaluate import labels_to_settle
 from headstart.evaluate.additive import Measure, additive_gain, additive_score
 from headstart.sequences import Answer, Examples, Model, SequenceKind, kind_of
@@ -42,26 +31,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.05
 """Largest difference of golden numbers, as a share of the largest of them."""
-
-
-@dataclass(frozen=True, eq=False)
-class SequenceContents:
-    """The facts about a fitted model of a sequence task, ready to be saved with it.
-
-    Parameters
-    ----------
-    task, modality, metric, label_name, columns, result, fingerprint, n
-        As ``SequenceManifest``.
-    """
-
-    task: str
-    modality: Modality
-    metric: str
-    label_name: str
-    columns: Mapping[str, str]
-    result: Mapping[str, Any]
-    fingerprint: str
-    n: int
 
 
 class SequenceBundle:
@@ -323,118 +292,3 @@ def _alike(made: FloatArray, want: FloatArray) -> bool:
         return False
     largest = float(np.abs(want).max(initial=0.0))
     return bool((np.abs(made - want) <= TOLERANCE * largest + 1e-9).all())
-
-
-def save_sequence(
-    path: str | Path, contents: SequenceContents, model: Model, *, overwrite: bool = False
-) -> Path:
-    """Save a fitted model of a sequence task as a directory; as ``bundle.save``.
-
-    Raises
-    ------
-    OptionError
-        Something is there that may not be replaced.
-    BundleError
-        Writing failed, or the model holds what cannot be saved.
-    """
-    from headstart.bundle.write import check_target
-
-    where = check_target(path, overwrite=overwrite)
-    state, golden = model.to_state(), np.asarray(model.golden(), dtype=np.float64)
-    raw = {
-        MODEL: to_safetensors(state.arrays, MODEL),
-        STATE: to_json(plain(dict(state.meta), STATE)),
-        GOLDEN_ARRAYS: to_safetensors({"outputs": golden}, GOLDEN_ARRAYS),
-    }
-    raw[README] = card_of(_manifest(contents, model, {})).encode()
-    raw[MANIFEST] = dump_sequence(_manifest(contents, model, raw))
-    try:
-        with disk.staged(where) as fresh:
-            for name, content in raw.items():
-                disk.write(fresh / name, content)
-    except OSError as error:
-        raise BundleError(
-            f"the model could not be saved: {error.strerror or error}", where=str(where)
-        ) from error
-    return where
-
-
-def sequence_in_memory(
-    contents: SequenceContents, model: Model, *, reporter: Reporter = SILENT
-) -> SequenceBundle:
-    """Return a fitted model as a bundle that was never saved: it answers just the same."""
-    return SequenceBundle(_manifest(contents, model, {}), model=model, reporter=reporter)
-
-
-def load_sequence(
-    path: Path, manifest_raw: bytes, present: set[str], verify: bool, reporter: Reporter
-) -> SequenceBundle:
-    """Open a saved model of a sequence task; every file is verified before it is parsed.
-
-    Raises
-    ------
-    BundleVersionError, BundleCorruptError
-        As ``bundle.load``.
-    """
-    from headstart.bundle.read import same_files, verified
-
-    manifest = parse_sequence(manifest_raw)
-    same_files(present, set(manifest.files))
-    raw = {name: verified(path / name, manifest.files, verify) for name in sorted(manifest.files)}
-    state = State(from_safetensors(raw[MODEL], MODEL), from_json(raw[STATE], STATE))
-    golden = from_safetensors(raw[GOLDEN_ARRAYS], GOLDEN_ARRAYS)
-    if not _sound_golden(golden):
-        raise BundleCorruptError("not golden numbers", where=GOLDEN_ARRAYS)
-    kind = kind_of(manifest.task)
-    for what, got, known in (
-        ("strategy", manifest.strategy, kind.strategies),
-        ("measure", manifest.metric, [one.name for one in kind.measures]),
-        ("modality", manifest.modality, [kind.modality]),
-    ):
-        if got not in known:
-            raise BundleCorruptError(
-                f"no {what} {got!r} does {manifest.task}", where=MANIFEST, allowed=sorted(known)
-            )
-    return SequenceBundle(
-        manifest, state=state, golden=golden["outputs"], path=path, reporter=reporter
-    )
-
-
-def _sound_golden(arrays: Mapping[str, AnyArray]) -> bool:
-    made = arrays.get("outputs")
-    return (
-        set(arrays) == {"outputs"}
-        and made is not None
-        and made.ndim == 1
-        and made.dtype == np.float64
-        and bool(np.isfinite(made).all())
-    )
-
-
-def _manifest(
-    contents: SequenceContents, model: Model, raw: Mapping[str, bytes]
-) -> SequenceManifest:
-    from headstart.bundle.write import versions
-
-    source = None
-    if model.source is not None:
-        card = model.source
-        source = SourceRecord(card.name, model.weights_sha256, card.licence, False, card.to_json())
-    return SequenceManifest(
-        headstart=__version__,
-        task=contents.task,
-        modality=contents.modality,
-        strategy=model.strategy,
-        metric=contents.metric,
-        label_name=contents.label_name,
-        columns=dict(contents.columns),
-        source=source,
-        result=contents.result,
-        fingerprint=contents.fingerprint,
-        n=contents.n,
-        versions=versions(),
-        files={
-            name: FileRecord(len(content), hashlib.sha256(content).hexdigest())
-            for name, content in raw.items()
-        },
-    )

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
+from headstart.bundle.fields import Fields
 from headstart.bundle.manifest import (
     GOLDEN_ARRAYS,
     MANIFEST,
     MODEL,
     README,
     STATE,
-    Fields,
     FileRecord,
     SourceRecord,
     file_record,

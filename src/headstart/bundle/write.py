@@ -1,9 +1,8 @@
-"""``save``: a fitted model -> a directory that is there whole or not at all."""
+"""``save``: a fitted model -> the bytes of each file of its bundle."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,21 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart._version import __version__
-from headstart.bundle import disk, examples, golden
+from headstart.bundle import examples, golden
 from headstart.bundle.codec import plain, to_json, to_safetensors
 from headstart.bundle.contents import BundleContents, result_of
 from headstart.bundle.manifest import (
     ANSWERS,
     ANSWERS_ARRAYS,
-    FORMAT,
     GALLERY,
     GOLDEN,
     GOLDEN_ARRAYS,
     MANIFEST,
     MODEL,
-    OPTIONAL,
     README,
-    REQUIRED,
     SOURCE,
     STATE,
     TOKENIZER,
@@ -40,19 +36,18 @@ from headstart.bundle.manifest import (
 from headstart.bundle.model import Bundle
 from headstart.bundle.model_card import card_of
 from headstart.bundle.origin import with_tuned
-from headstart.bundle.sequence_manifest import SEQUENCE_FORMAT
-from headstart.core.errors import BundleError, OptionError
+from headstart.bundle.store import check_target, put
+from headstart.core.errors import BundleError
 from headstart.core.types import SILENT, Reporter
 
 if TYPE_CHECKING:
     from headstart.sources import Backbone
 
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "tokenizers", "safetensors")
-_LITTER = frozenset([".DS_Store", "Thumbs.db", "desktop.ini"])  # left by file managers
 
 
 def save(path: str | Path, contents: BundleContents, *, overwrite: bool = False) -> Path:
-    """Save a fitted model as a directory.
+    """Save a fitted model as a directory, or as one file where ``path`` ends in ``.zip``.
 
     It is written beside ``path`` and moved there whole: killed at any moment, ``path`` is what it
     was or what it shall be. The same contents give the same bytes.
@@ -60,38 +55,10 @@ def save(path: str | Path, contents: BundleContents, *, overwrite: bool = False)
     Parameters
     ----------
     path : str or Path
-        The directory to make. An empty one is used.
+        The directory or the ``.zip`` to make. An empty directory is used.
     contents : BundleContents
     overwrite : bool
         Replace a model that is there. Anything else that is there is never touched.
-
-    Returns
-    -------
-    Path
-        The directory, links resolved.
-
-    Raises
-    ------
-    OptionError
-        Something is there that may not be replaced.
-    BundleError
-        The contents do not fit together, or writing failed.
-    """
-    where = check_target(path, overwrite=overwrite)
-    files = _files(contents)
-    try:
-        with disk.staged(where) as fresh:
-            for name, raw in files.items():
-                disk.write(fresh / name, raw)
-    except OSError as error:
-        raise BundleError(
-            f"the model could not be saved: {error.strerror or error}", where=str(where)
-        ) from error
-    return where
-
-
-def check_target(path: str | Path, *, overwrite: bool = True) -> Path:
-    """Say whether ``save`` may write to a path, before any work is done.
 
     Returns
     -------
@@ -102,38 +69,11 @@ def check_target(path: str | Path, *, overwrite: bool = True) -> Path:
     ------
     OptionError
         Something is there that may not be replaced.
+    BundleError
+        The contents do not fit together, or writing failed.
     """
-    where = Path(os.path.realpath(path))
-    disk.recover(where)
-    if not os.path.lexists(where):
-        return where
-    if not where.is_dir():
-        raise OptionError("a file is in the way", where=str(where), hint="choose another name")
-    present = disk.listing(where)
-    if not present:
-        return where
-    if not _is_bundle(where, present):
-        raise OptionError(
-            "a directory that is no model is in the way",
-            where=str(where),
-            hint="choose another name; headstart replaces nothing but its own models",
-        )
-    if not overwrite:
-        raise OptionError(
-            "a model is there already", where=str(where), hint="allow to overwrite it"
-        )
-    return where
-
-
-def _is_bundle(directory: Path, present: set[str]) -> bool:
-    """Say whether a directory holds a bundle (perhaps a damaged one) and nothing else."""
-    if MANIFEST not in present or present - {MANIFEST} - REQUIRED - OPTIONAL - _LITTER:
-        return False
-    if any(not (directory / name).is_file() for name in present):
-        return False
-    with (directory / MANIFEST).open("rb") as file:
-        head = file.read(200)
-    return any(form.encode() in head for form in (FORMAT, SEQUENCE_FORMAT))
+    where = check_target(path, overwrite=overwrite)
+    return put(where, _files(contents))
 
 
 def in_memory(contents: BundleContents, *, reporter: Reporter = SILENT) -> Bundle:
