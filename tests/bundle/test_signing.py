@@ -189,7 +189,7 @@ def test_the_tool_of_openssf_agrees(tmp_path, majority, keys):
     command = [sys.executable, "-m", "model_signing", "verify", "key", str(path / "manifest.json")]
     command += ["--signature", str(path / "manifest.sig")]
     for name, good in (("mine.pub", True), ("theirs.pub", False)):
-        done = subprocess.run([*command, "--public-key", str(keys[name])], capture_output=True)
+        done = subprocess.run([*command, "--public_key", str(keys[name])], capture_output=True)
         assert (done.returncode == 0) == good, done.stderr
 
 

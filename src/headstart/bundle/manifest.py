@@ -53,7 +53,7 @@ SIZES = {
     TOKENIZER: 64_000_000,
     TRAINING: 64_000_000,
     ANSWERS: 4_000_000,
-    EVIDENCE: 4_000_000,
+    EVIDENCE: 16_000_000,
     README: 1_000_000,
 }
 """The most bytes that a file of text may have, whatever the manifest says of it."""
