@@ -81,7 +81,7 @@ def test_any_texts_are_rows_of_length_one_or_zero(texts):
 def test_chunks_of_text_change_nothing(monkeypatch):
     texts = _texts()[0]
     model, rows = fit_tfidf(texts, "char")
-    monkeypatch.setattr("headstart.strategies.ngrams.CHUNK", 100)
+    monkeypatch.setattr("headstart.strategies.gram_hashes.CHUNK", 100)
     other, again = fit_tfidf(texts, "char")
     assert np.array_equal(model.vocabulary, other.vocabulary)
     assert (rows != again).nnz == 0

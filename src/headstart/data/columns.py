@@ -11,18 +11,21 @@ import numpy as np
 
 from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, Decision
+from headstart.data.cells import (
+    FLAGS,
+    MISSING_NAMES,
+    blank,
+    date_like,
+    plain_commas,
+)
 from headstart.data.labels import class_name
 from headstart.data.part import is_missing, shown
 
 ColumnType = Literal["number", "flag", "date", "category"]
-_MISSING_NUMBERS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-", "nil", "#n/a"})
-_MISSING_NAMES = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "?", "#N/A", "<NA>"})
-_FLAGS = {"true": 1.0, "false": 0.0, "t": 1.0, "f": 0.0}
 _ID_NAMES = frozenset(
     {"id", "index", "idx", "uuid", "guid", "row", "rowid", "row_id", "unnamed: 0"}
 )
 _ID_ROWS = 20
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -180,17 +183,11 @@ def _first_bad(values: list[Any], wanted: str) -> int:
 def _as(values: list[Any], wanted: str) -> _Read | None:
     if wanted == "category":
         return _categories(values)
-    if all(_blank(value) for value in values):
+    if all(blank(value) for value in values):
         return _Read(wanted, np.full(len(values), np.nan))  # type: ignore[arg-type]
     if wanted == "flag":
         return _flags(values) or _numbers(values)
     return _dates(values) if wanted == "date" else _numbers(values)
-
-
-def _blank(value: Any) -> bool:
-    return is_missing(value) or (
-        isinstance(value, str) and value.strip().lower() in _MISSING_NUMBERS
-    )
 
 
 def _plain_numbers(series: Any) -> bool:
@@ -219,7 +216,7 @@ def _at_once(series: Any) -> _Read | None:
         if numbers.dtype.kind not in "fiu":
             return None
         out = numbers.to_numpy().astype(np.float64)
-        if not all(_blank(cells[place]) for place in np.flatnonzero(np.isnan(out))):
+        if not all(blank(cells[place]) for place in np.flatnonzero(np.isnan(out))):
             return None
     infinite = np.isinf(out)
     out[infinite | np.isnan(out)] = np.nan
@@ -251,9 +248,9 @@ def _flags(values: list[Any]) -> _Read | None:
     for i, value in enumerate(values):
         if isinstance(value, bool | np.bool_):
             out[i] = float(value)
-        elif isinstance(value, str) and value.strip().lower() in _FLAGS:
-            out[i] = _FLAGS[value.strip().lower()]
-        elif not _blank(value):
+        elif isinstance(value, str) and value.strip().lower() in FLAGS:
+            out[i] = FLAGS[value.strip().lower()]
+        elif not blank(value):
             return None
     return None if np.isnan(out).all() else _Read("flag", out)
 
@@ -261,12 +258,12 @@ def _flags(values: list[Any]) -> _Read | None:
 def _numbers(values: list[Any]) -> _Read | None:
     import pandas as pd
 
-    blank = [_blank(value) for value in values]
-    cells = [np.nan if empty else v for v, empty in zip(values, blank, strict=True)]
-    cells, note = _plain_commas(cells)
+    gone = [blank(value) for value in values]
+    cells = [np.nan if empty else v for v, empty in zip(values, gone, strict=True)]
+    cells, note = plain_commas(cells)
     numbers = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce")
     out = numbers.to_numpy(dtype=np.float64, na_value=np.nan).copy()
-    if bool(np.any(np.isnan(out) & ~np.array(blank, dtype=bool))):
+    if bool(np.any(np.isnan(out) & ~np.array(gone, dtype=bool))):
         return None
     infinite = np.isinf(out)
     if infinite.any():
@@ -275,29 +272,17 @@ def _numbers(values: list[Any]) -> _Read | None:
     return _Read("number", out, note)
 
 
-def _plain_commas(cells: list[Any]) -> tuple[list[Any], str]:
-    """Read 1,200,000 as grouped thousands and 3,14 as a decimal comma, where all cells agree."""
-    with_comma = [c.strip() for c in cells if isinstance(c, str) and "," in c]
-    if not with_comma:
-        return cells, ""
-    if all(_THOUSANDS.fullmatch(cell) for cell in with_comma):
-        return [c.replace(",", "") if isinstance(c, str) else c for c in cells], "thousands"
-    if any("." in c for c in cells if isinstance(c, str)):
-        return cells, ""
-    return [c.replace(",", ".", 1) if isinstance(c, str) else c for c in cells], "comma"
-
-
 def _dates(values: list[Any]) -> _Read | None:
     """Days since 1970 where every cell is an ISO-like date (2024-05-31, with a time or not)."""
     import pandas as pd
 
-    present = [value for value in values if not _blank(value)]
+    present = [value for value in values if not blank(value)]
     texts = [v for v in present if isinstance(v, str)]
-    if not present or any(not _date_like(text) for text in texts):
+    if not present or any(not date_like(text) for text in texts):
         return None
     if any(not isinstance(v, str) and not hasattr(v, "isoformat") for v in present):
         return None
-    cells = [None if _blank(v) else str(v) for v in values]
+    cells = [None if blank(v) else str(v) for v in values]
     times = pd.to_datetime(
         pd.Series(cells, dtype=object), errors="coerce", format="ISO8601", utc=True
     )
@@ -307,16 +292,11 @@ def _dates(values: list[Any]) -> _Read | None:
     return _Read("date", days.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def _date_like(text: str) -> bool:
-    text = text.strip()
-    return len(text) >= 10 and text[4] == "-" and text[7] == "-" and text[:4].isdigit()
-
-
 def _categories(values: list[Any]) -> _Read:
     out = np.empty(len(values), dtype=object)
     for i, value in enumerate(values):
         text = "" if is_missing(value) else class_name(value)
-        out[i] = np.nan if text in _MISSING_NAMES else text
+        out[i] = np.nan if text in MISSING_NAMES else text
     return _Read("category", out)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headstart.core.errors import DataError, OptionError
+from headstart.core.names import class_name as class_name
 from headstart.core.types import AnyArray, Decision, Kind
 from headstart.data.part import is_missing, shown
 
@@ -77,17 +78,6 @@ def _refuse_mixed(values: Sequence[Any], bad: list[int], name: str) -> None:
             got=shown(sorted({str(values[i]) for i in bad})),
             hint="Correct them, or leave them empty to leave those rows out",
         )
-
-
-def class_name(value: Any) -> str:
-    """Return a label as the name of its class: ``3.0`` and ``3`` are one; text is stripped."""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace").strip()
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
 
 
 def to_classes(values: Sequence[Any]) -> tuple[AnyArray, tuple[Decision, ...]]:

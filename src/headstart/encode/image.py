@@ -14,6 +14,7 @@ from headstart.core.errors import DataError
 from headstart.core.types import AnyArray, FloatArray, IntArray, Reporter
 from headstart.data.images import read_image
 from headstart.encode import device as devices
+from headstart.encode.crop import DRAFT, Crop
 from headstart.encode.fast_efficientnet import PackedEfficientNet
 from headstart.encode.lanes import one_thread, side_by_side
 from headstart.encode.placed import hashes_of, located
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 _CPU_BATCH = 4  # activations of a batch stay in the cache, and below what malloc gives back
 _GPU_BATCH = 64
-# JPEG files are decoded no smaller than this many times what is resized to: features then keep a
-# cosine of 0.9995 and more to those of the whole file; at 1, which is little faster, 0.992.
-_DRAFT = 2
 
 
 class ImageEncoder:
@@ -101,7 +99,7 @@ class ImageEncoder:
             yield np.array(index), self._run(batch).numpy()
 
     def _pixels(self, item: Any, position: int) -> AnyArray:
-        return self._prepare(read_at(item, position, max_side=_DRAFT * self._prepare.resize))
+        return self._prepare(read_at(item, position, max_side=DRAFT * self._prepare.resize))
 
     def _prepare_cpu(self, backbone: Backbone, precision: str, few: bool) -> str:
         """Choose the fastest forward pass that stays true to the backbone's own."""
@@ -130,48 +128,21 @@ class ImageEncoder:
             return devices.worst_cosine(candidate(sample), backbone(sample), backbone.parts)
 
 
-class Prepare:
-    """From an RGB image to the (side, side, 3) uint8 pixels a backbone looks at.
-
-    The shorter side is resized to ``size / crop`` and the centre of ``size`` x ``size`` cut out,
-    as the models' authors evaluate them; with ``squash`` the whole image is resized to the square.
+class Prepare(Crop):
+    """From an RGB image to the pixels a backbone looks at, and to what it takes of them.
 
     Parameters
     ----------
     spec : dict
-        ``size`` (pixels), ``crop`` (fraction), ``squash``, ``interpolation``, ``mean``, ``std`` as
-        on the source's card.
+        As for :class:`~headstart.encode.crop.Crop`; also ``mean`` and ``std`` of the channels.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
-        from PIL.Image import Resampling
-
-        self.side = int(spec["size"])
-        self.resize = max(self.side, int(self.side / float(spec.get("crop") or 1.0)))
-        self._squash = bool(spec.get("squash"))
-        self._filter = Resampling[str(spec.get("interpolation") or "bicubic").upper()]
+        super().__init__(spec)
         mean = np.array(spec["mean"], dtype=np.float32)
         std = np.array(spec["std"], dtype=np.float32)
         self._scale = torch.from_numpy(1 / (255 * std)).view(1, 3, 1, 1)
         self._shift = torch.from_numpy(-mean / std).view(1, 3, 1, 1)
-
-    def __call__(self, image: Image) -> AnyArray:
-        """Return the pixels of one image, (side, side, 3) uint8."""
-        if self._squash:
-            return np.asarray(image.resize((self.side, self.side), self._filter))
-        width, height = image.size
-        scale = self.resize / min(width, height)
-        new = (max(self.resize, int(width * scale)), max(self.resize, int(height * scale)))
-        left, top = round((new[0] - self.side) / 2), round((new[1] - self.side) / 2)
-        # only what will be seen is resampled: the box of the crop in the image as it is
-        per_x, per_y = width / new[0], height / new[1]
-        box = (
-            left * per_x,
-            top * per_y,
-            min(width, (left + self.side) * per_x),
-            min(height, (top + self.side) * per_y),
-        )
-        return np.asarray(image.resize((self.side, self.side), self._filter, box=box))
 
     def normalise(self, pixels: Sequence[AnyArray]) -> Tensor:
         """Return (side, side, 3) uint8 images as float32 (n, 3, side, side), channels last."""

@@ -48,14 +48,12 @@ def pixels(items: Any, *, side: int = 64, reporter: Reporter = SILENT) -> AnyArr
     """
     if not 1 <= side <= 1024:
         raise OptionError("pixels out of range", where="side", got=side, allowed="1 to 1024")
-    from PIL.Image import Resampling
-    from PIL.ImageOps import fit
-
+    from headstart.encode.crop import small_square
     from headstart.encode.image import read_at
 
     def small(pair: tuple[int, Any]) -> AnyArray:
         image = read_at(pair[1], pair[0], max_side=2 * side)
-        return np.asarray(fit(image, (side, side), method=Resampling.BICUBIC))
+        return small_square(image, side)
 
     n = len(items)
     array = allocate((n, side, side, 3), np.uint8)

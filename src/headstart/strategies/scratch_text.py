@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from headstart.core.errors import DataError
 from headstart.core.types import FloatArray, State
-from headstart.strategies.ngrams import Analyser, Tfidf, fit_tfidf
+from headstart.strategies.gram_hashes import Analyser
+from headstart.strategies.ngrams import Tfidf, fit_tfidf
 from headstart.strategies.saved_classes import SavedClasses
 from headstart.strategies.softmax import probabilities
 from headstart.strategies.targets import labels_of, seed_of, targets_of
