@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from headstart.bundle.contents import BundleContents
     from headstart.bundle.enrol import with_gallery
     from headstart.bundle.examples import Evidence
+    from headstart.bundle.exporting.write import export
     from headstart.bundle.model import Bundle
     from headstart.bundle.model_card import card
     from headstart.bundle.read import load, load_predictor
@@ -29,6 +30,7 @@ __all__ = [
     "card",
     "check_target",
     "columns_of",
+    "export",
     "in_memory",
     "load",
     "load_predictor",
@@ -47,6 +49,7 @@ _HOMES = {
     "card": "model_card",
     "check_target": "store",
     "columns_of": "columns",
+    "export": "exporting.write",
     "in_memory": "write",
     "load": "read",
     "load_predictor": "read",

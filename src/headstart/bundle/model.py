@@ -354,6 +354,33 @@ class Bundle(Growing, Showing):
         """
         return self._in_one(prepared(items, self.modality, self.manifest.columns))
 
+    def export(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the model as a directory that runs with onnxruntime and numpy, without torch.
+
+        Parameters
+        ----------
+        path : str or Path
+            The directory to make.
+        overwrite : bool
+            Replace an export that is there.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        OptionError
+            Something is there that may not be replaced.
+        BundleError
+            The model cannot be exported; nothing is left behind.
+        MissingExtraError
+            onnx is not installed.
+        """
+        from headstart.bundle.exporting.write import export
+
+        return export(self, path, overwrite=overwrite, reporter=self.reporter)
+
     def changed(self, manifest: Manifest, estimator: Any, state: State) -> Bundle:
         """Return a bundle with another head on the same source, not saved yet."""
         made = Bundle(

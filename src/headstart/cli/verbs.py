@@ -8,6 +8,7 @@ VERBS: dict[str, str] = {
     "predict": "Label new items with a saved model.",
     "evaluate": "Measure a saved model on labelled data.",
     "serve": "Serve a saved model to other programs, with a page for people.",
+    "export": "Write a saved model as ONNX with a small runner: needs no torch.",
     "sources": "List the pretrained sources; `sources DATA` ranks them, `install NAME` fetches.",
     "transfer": "From labelled data to another domain; adapt only where that helps.",
     "adapt": "Change a saved model for another domain, its source data gone.",

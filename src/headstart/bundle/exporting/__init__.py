@@ -1,0 +1,1 @@
+"""A saved model as a directory that runs without torch: ``headstart export``."""
