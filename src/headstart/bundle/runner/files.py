@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from headstart.bundle import disk
 from headstart.bundle.codec import from_json
 from headstart.core.errors import BundleCorruptError, BundleError, BundleVersionError
 from headstart.core.types import AnyArray
@@ -67,13 +68,13 @@ def read(path: str | Path) -> Files:
         It is damaged, or was changed.
     """
     where = Path(path)
-    if MANIFEST not in disk.listing(where):
+    if not (where / MANIFEST).is_file():
         raise BundleError(
             "there is no exported model here",
             where=str(where),
             hint=f"a directory that `headstart export` wrote holds {MANIFEST}",
         )
-    manifest = from_json(disk.read(where / MANIFEST, at_most=MAX_MANIFEST), MANIFEST)
+    manifest = from_json(_read(where / MANIFEST, at_most=MAX_MANIFEST), MANIFEST)
     if manifest.get("format") != FORMAT or not isinstance(manifest.get("schema"), int):
         raise BundleCorruptError("not an exported model", where=MANIFEST)
     if manifest["schema"] > SCHEMA:
@@ -93,10 +94,11 @@ def read(path: str | Path) -> Files:
 def _verified(where: Path, name: str, record: Any) -> bytes:
     """Return the bytes of a file that are those that ``export.json`` promises."""
     size, digest = (record.get(key) if isinstance(record, dict) else None for key in _PROMISED)
-    sound = isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= LIMITS[name]
-    if not sound or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+    if type(size) is not int or not 0 <= size <= LIMITS[name] or not _is_digest(digest):
         raise BundleCorruptError("not the size and sha256 of a file", where=f"{MANIFEST}: {name}")
-    raw = disk.read(where / name, at_most=LIMITS[name], exactly=size)
+    raw = _read(where / name, at_most=size)
+    if len(raw) != size:
+        raise BundleCorruptError("of the wrong size", where=name, got=len(raw), allowed=[size])
     if hashlib.sha256(raw).hexdigest() != digest:
         raise BundleCorruptError(
             "the file is damaged or was changed: its sha256 is another",
@@ -108,7 +110,30 @@ def _verified(where: Path, name: str, record: Any) -> bytes:
     return raw
 
 
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
 _PROMISED = ("bytes", "sha256")
+
+
+def _read(path: Path, *, at_most: int) -> bytes:
+    """Read a regular file once: never through a link, and hardly more than expected."""
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise BundleCorruptError("not a regular file", where=path.name)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            raw = file.read(at_most + 1)
+    except OSError as error:
+        raise BundleCorruptError(f"cannot be read: {error.strerror}", where=path.name) from None
+    if len(raw) > at_most:
+        raise BundleCorruptError(
+            "of the wrong size", where=path.name, allowed=f"at most {at_most} bytes"
+        )
+    return raw
 
 
 def arrays(raw: bytes) -> dict[str, AnyArray]:
