@@ -17,6 +17,7 @@ from headstart import data as data_room
 from headstart import evaluate, evidence, select
 from headstart._version import __version__
 from headstart.core.errors import DataError, OptionError
+from headstart.core.events import tell
 from headstart.core.types import (
     SILENT,
     Decision,
@@ -300,6 +301,8 @@ def fit(
         spoken=spoken,
         judging=judging,
     )
+    told = {"score": result.score.estimate, "low": result.score.low, "high": result.score.high}
+    tell(reporter, "chosen", candidate=shipped.name, headline=result.headline(), **told)
     if whole.unlabelled is None:
         return result
     if not whole.classes and shipped.source is None:

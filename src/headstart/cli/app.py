@@ -23,6 +23,7 @@ from headstart.cli import (
     predict,
     serve,
     sources,
+    studio,
     transfer,
 )
 from headstart.cli.console import guarded
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "adapt": adapt.adapt,
     "metatrain": metatrain.metatrain,
     "examples": examples.examples,
+    "studio": studio.studio,
     "cache": cache.cache,
 }
 _TYPES = re.compile(r" <(?:str|path|list\[str\])>")

@@ -14,6 +14,7 @@ VERBS: dict[str, str] = {
     "adapt": "Change a saved model for another domain, its source data gone.",
     "metatrain": "Learn from many small tasks how to learn the next one: makes a source.",
     "examples": "List real example data; `examples NAME -o DIR` fetches it.",
+    "studio": "The whole way in a browser on this machine: data, fit, report, model.",
     "cache": "Show what is cached and how large it is; --clear empties it.",
 }
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from headstart.core.errors import OutOfTimeError
+from headstart.core.events import tell
 from headstart.core.types import Reporter
 
 
@@ -54,6 +56,10 @@ class Deadline:
     def say(self, text: str) -> None:
         """Pass a line on."""
         self._reporter.say(text)
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Pass a fact on."""
+        tell(self._reporter, name, **facts)
 
     def progress(
         self, stage: str, done: int, total: int | None, unit: str = "items", detail: str = ""

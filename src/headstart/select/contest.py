@@ -24,7 +24,7 @@ from headstart.core.errors import DataError, OutOfTimeError
 from headstart.core.types import SILENT, Decision, IntArray, Reporter, subset
 from headstart.data import split
 from headstart.evaluate import METRICS, Predictions
-from headstart.select import gate
+from headstart.select import gate, live
 from headstart.select.blend import blend_entry, blend_outcome, blended
 from headstart.select.clock import Clock, Deadline, spoken
 from headstart.select.heat import Heat, late, said
@@ -125,6 +125,7 @@ class Contest:
         runs = {entry: Heat(entry) for entry in entries}
         few = gate.fewer_folds(len(self.field.labels), len(self.folds))
         total, done = len(runs) * len(self.folds), 0
+        live.racing(self, entries)
         for number, fold in enumerate(self.folds):
             for run in runs.values():
                 dear = run.entry == SCRATCH and self.rules.judged and number >= few
@@ -148,6 +149,7 @@ class Contest:
         run.hold_out(predict)
         if run.entry == SCRATCH:
             self._scratch_fit = max(self._scratch_fit, run.seconds - before)
+        live.fold_done(self, run)
 
     def _timed(self, entry: Entry, train: IntArray, test: IntArray) -> tuple[Predictions, float]:
         started = time.perf_counter()
@@ -195,6 +197,7 @@ class Contest:
     def note(self, outcome: Outcome) -> None:
         """Keep an outcome, and say it as it comes."""
         self.outcomes[outcome.entry] = outcome
+        live.ended(self, outcome)
         name = outcome.entry.name
         if outcome.failure or outcome.dropped:
             self.reporter.say(f"{name}: {outcome.failure or outcome.dropped}")
@@ -232,6 +235,7 @@ class Contest:
     def leave_out(self, entries: Sequence[Entry], what: str, why: str, override: str) -> None:
         """Leave candidates out, and say why."""
         self.decide(f"{what} left out", why, override)
+        live.left_out(self.reporter, entries, why)
         for entry in entries:
             self.outcomes[entry] = Outcome(entry, None, 0.0, dropped=why)
 

@@ -28,6 +28,7 @@ from headstart.core.types import (
     subset,
 )
 from headstart.evaluate import Curve, Predictions, Run, curve_of, joined
+from headstart.select import live
 from headstart.select.heat import said
 from headstart.select.measured import telling
 from headstart.select.plan import FEW_LABELS_DEFAULT, MAJORITY, SCRATCH
@@ -234,7 +235,7 @@ def learning_curve(
     if climb is None:
         why = f"it would take about {_time(costs[-1])} more"
         return Learned(None, (Decision("no learning curve", why, "--curve measures it"),))
-    walk = _Walk(entry, field, train, judges, seed, reporter)
+    walk = _Walk(entry, field, train, judges, seed, reporter, metric)
     runs = walk.runs(climb, full or {})
     curve = curve_of(
         metric,
@@ -315,9 +316,10 @@ class _Walk:
         judges: Judges,
         seed: int,
         reporter: Reporter,
+        metric: str,
     ) -> None:
         self.entry, self.field, self.train, self.judges = entry, field, train, judges
-        self.seed, self.reporter = seed, reporter
+        self.seed, self.reporter, self.metric = seed, reporter, metric
         self.failed: dict[str, str] = {}
 
     def runs(self, climb: Ladder, full: Mapping[str, Predictions]) -> list[Run]:
@@ -333,6 +335,15 @@ class _Walk:
                 for entry in (self.entry, SCRATCH)
             ]
             found.append(Run(n, pair[0], pair[1]))
+            live.curve_point(
+                self.reporter,
+                found[-1],
+                self.judges.truth(self.train),
+                metric=self.metric,
+                unit=_unit(self.train),
+                repeat=repeat,
+                of=self.entry.name,
+            )
             self.reporter.progress("learning curve", done + 1, len(wanted) + 1, "subsamples")
         return found
 

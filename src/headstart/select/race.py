@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart import strategies
 from headstart.core.errors import DataError, HeadstartError
+from headstart.core.events import tell
 from headstart.core.types import AnyArray, IntArray, Kind, Modality, Reporter, Task, subset
 from headstart.data import split
 from headstart.evaluate import Predictions
@@ -95,6 +96,10 @@ class Once:
         if words not in self._said:
             self._said.add(words)
             self._reporter.say(text)
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Pass a fact on."""
+        tell(self._reporter, name, **facts)
 
     def progress(
         self, stage: str, done: int, total: int | None, unit: str = "items", detail: str = ""
