@@ -30,7 +30,8 @@ from headstart.studio.uploads import Uploads
 from headstart.studio.worker import told
 
 PAGE = Path(__file__).parent / "page"
-TOKENS = Path(__file__).parent.parent / "serve" / "page" / "tokens.css"
+SHARED = Path(__file__).parent.parent / "serve" / "page"
+"""Design and words that the studio shares with the page of the service."""
 Short = Annotated[str, Field(max_length=300)]
 
 
@@ -127,6 +128,7 @@ def create_app(settings: Settings) -> App:
     app.include_router(_working(settings, places, jobs))
     app.include_router(_results(jobs))
     app.mount("/static", StaticFiles(directory=PAGE))
+    app.mount("/shared", StaticFiles(directory=SHARED))
     app.mount("/try", models)
     return Guard(_limited(app, settings.limits), settings.token, settings.hosts)
 
@@ -137,10 +139,6 @@ def _pages(settings: Settings) -> APIRouter:
     @router.get("/")
     async def page() -> FileResponse:
         return FileResponse(PAGE / "studio.html", media_type="text/html")
-
-    @router.get("/tokens.css")
-    async def tokens() -> FileResponse:
-        return FileResponse(TOKENS, media_type="text/css")
 
     @router.get("/api/about")
     async def about() -> dict[str, Any]:
