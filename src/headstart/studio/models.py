@@ -42,8 +42,10 @@ class Models:
             answer = JSONResponse({"error": {**facts, "hint": error.hint}}, status_code=404)
             await answer(scope, receive, send)
             return
-        below = f"{root}/{job}"
-        inner = {**scope, "root_path": below, "path": f"{below}/{rest}"}
+        # the service does not know that it stands below another address: its page asks by
+        # relative ones
+        path = f"/{rest}"
+        inner = {**scope, "root_path": "", "path": path, "raw_path": path.encode()}
         await app(inner, receive, send)
 
     async def close(self) -> None:

@@ -21,7 +21,9 @@ def service_of(model: Path, corrections: Path) -> Any:
     if not model.is_dir():
         raise DataError("there is no such model", where="model", hint="fit it first")
     from headstart.serve.app import create_app
+    from headstart.serve.logs import Logs
     from headstart.serve.predictor import open_predictor
     from headstart.serve.settings import Settings
 
-    return create_app(open_predictor(model), Settings(corrections=corrections))
+    settings = Settings(corrections=corrections)
+    return create_app(open_predictor(model), settings, logs=Logs(quiet=True))

@@ -24,7 +24,7 @@ export function curveChart(lines, { unit, metric, share }) {
   const x = (n) => EDGE.left + ((Math.log(n) - first) / span) * (WIDTH - EDGE.left - EDGE.right);
   const y = (value) => HEIGHT - EDGE.bottom - ((value - bottom) / (top - bottom)) * (HEIGHT - EDGE.top - EDGE.bottom);
   const said = (value) => (share ? percent(value) : shown(Number(value.toPrecision(3))));
-  const ticks = [0, 1, 2, 3, 4].map((step) => bottom + (step / 4) * (top - bottom));
+  const ticks = ticksOf(bottom, top);
   const picture = s(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "curve", role: "img", "aria-label": described(lines, unit, said) },
@@ -61,6 +61,16 @@ function range(values, share) {
   low = share ? Math.max(0, Math.floor((low - room) * 20) / 20) : low - room;
   high = share ? Math.min(1, Math.ceil((high + room) * 20) / 20) : high + room;
   return [low, high];
+}
+
+/** Return round numbers between two ends. */
+function ticksOf(low, high) {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough);
+  const found = [];
+  for (let at = Math.ceil(low / step - 1e-9); at * step <= high + 1e-9; at++) found.push(at * step);
+  return found;
 }
 
 function thinned(ns, x) {

@@ -105,7 +105,7 @@ function drawHead(head, state, act) {
     state.lost && going ? h("p", { class: "note warn", role: "status" }, "The studio does not answer just now. The work goes on; this page tries again.") : null,
     job.error ? problem({ message: sentence(job.error.what), where: job.error.where, hint: job.error.hint && sentence(job.error.hint) }) : null,
     ["stopped", "interrupted"].includes(job.state) ? h("div", { class: "note warn" }, h("strong", null, job.state === "stopped" ? "This was stopped." : "This ended without a word: the computer or the process was shut down."), h("p", null, "What was computed is kept. “Go on” takes it up from there.")) : null,
-    took && !going ? h("p", { class: "small muted" }, `Took ${clock(took)} min`) : null,
+    took && !going ? h("p", { class: "small muted" }, took < 90 ? `Took ${Math.round(took)} s` : `Took ${clock(took)} min`) : null,
   );
 }
 
@@ -134,7 +134,7 @@ function drawResult(place, state) {
     h("section", { class: "card result stack wide", "aria-labelledby": "result" },
       h("div", { class: "stack tight" }, h("p", { class: "chip accent" }, "Result"), h("h2", { id: "result", class: "headline" }, result.sentences[0]), result.sentences[1] ? h("p", { class: "lead" }, result.sentences[1]) : null),
       h("ul", { class: "bars scores", "aria-label": METRICS[score.metric] || score.metric },
-        rows.map(([name, one, best]) => bar(name, share ? one.estimate : one.estimate / Math.max(...rows.map((row) => Math.abs(row[1].estimate)), 1e-9), `${said(one.estimate)}  (${said(one.low)} to ${said(one.high)})`, best))),
+        rows.map(([name, one, best]) => bar(name, share ? one.estimate : one.estimate / Math.max(...rows.map((row) => Math.abs(row[1].estimate)), 1e-9), `${said(one.estimate)}  (${said(one.low).replace(" %", "")} to ${said(one.high)})`, best))),
       h("p", { class: "small muted" }, `${METRICS[score.metric] || score.metric}, on ${result.judged_by || "examples that were not learnt from"}. In brackets: where the true value lies, 19 times of 20.`),
       h("div", { class: "row" },
         h("a", { class: "button first", href: `/try/${job.id}/` }, "Try the model"),
@@ -181,8 +181,8 @@ function racerRow(one, share, best, state) {
   const row = bar(named(one.name), share, score, one.chosen || best);
   row.classList.add(one.state.replace(" ", "-"));
   const states = { dropped: "dropped: cannot win any more", failed: "did not work" };
-  const text = one.chosen ? "chosen" : states[one.state] || (one.state === "racing" && one.folds ? `${one.done} of ${one.folds} parts` : one.seconds ? `${one.seconds.toFixed(one.seconds < 10 ? 1 : 0)} s` : "");
-  row.append(h("span", { class: "under small muted", title: one.reason || null }, text));
+  const text = one.chosen ? "chosen" : states[one.state] || (one.state === "racing" && one.folds ? `${one.done} of ${one.folds} parts` : one.seconds >= 0.1 ? `took ${one.seconds.toFixed(one.seconds < 10 ? 1 : 0)} s` : "");
+  if (text) row.append(h("span", { class: "under small muted", title: one.reason || null }, text));
   return row;
 }
 
