@@ -28,8 +28,6 @@ from headstart.core.errors import DataError, OptionError
 Kind = Literal["look", "fit"]
 KINDS: tuple[Kind, ...] = ("look", "fit")
 GOING = ("starting", "waiting", "running")
-SECONDS_TO_START = 30.0
-"""Until a process must have taken its lock."""
 KEPT_LOOKS = 20
 """How many looks into data are kept."""
 _ID = re.compile(r"[a-z]+-\d{8}-\d{6}-[0-9a-f]{8}")
@@ -94,7 +92,7 @@ class Jobs:
         place = self.place(job)
         asked, told = read_json(place / "job.json"), read_json(place / "state.json")
         state = str(told.get("state", "starting"))
-        if state in GOING and not self._alive(job, place, told):
+        if state in GOING and not self.alive(job):
             state = "interrupted"
         return {
             "id": job,
@@ -176,18 +174,19 @@ class Jobs:
         with (place / "log.txt").open("ab") as log:
             self._children[job] = subprocess.Popen(
                 [sys.executable, "-P", "-m", "headstart.studio.worker", str(place)],
-                cwd=place,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 **apart,
             )
 
-    def _alive(self, job: str, place: Path, told: Mapping[str, Any]) -> bool:
+    def alive(self, job: str) -> bool:
+        """Say whether the process of a piece of work lives."""
         child = self._children.get(job)
         if child is not None and child.poll() is None:
             return True
-        return _held(place)
+        self._children.pop(job, None)
+        return _held(self.place(job))
 
     def _forget_looks(self) -> None:
         for old in self.listed("look")[KEPT_LOOKS:]:

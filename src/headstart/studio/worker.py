@@ -43,17 +43,25 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         with lock_of(place).acquire(timeout=SECONDS_FOR_LOCK):
-            return _work(place)
+            return work(place)
     except Timeout:
         sys.stderr.write("another process is at work here\n")
         return 2
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: it ends in good order
     raise Interrupted(number)
 
 
-def _work(place: Path) -> int:
+def work(place: Path) -> int:
+    """Do what the folder asks; return the exit code.
+
+    Parameters
+    ----------
+    place : Path
+        Its lock is held.
+    """
     asked = read_json(place / "job.json")
     events = EventFile(place / "events.jsonl")
     keep: Callable[..., None] = lambda **facts: write_json(  # noqa: E731
@@ -79,7 +87,6 @@ def _work(place: Path) -> int:
     except Exception as error:
         traceback.print_exc()
         end = {"state": "failed", "error": _unexpected(error, place)}
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     keep(**end)
     events.event("ended", **end)
     events.close()
