@@ -76,6 +76,7 @@ class Evidence:
         facts = dict(self.facts)
         for name in ("items", "mistakes", "suspects"):
             facts[name] = [_bare(one) for one in facts.get(name) or []]
+        facts["findings"] = [{**one, "examples": []} for one in facts.get("findings") or []]
         facts["duplicates"] = None
         return Evidence(facts, np.zeros(0, np.int64), np.zeros((0, 0), np.float16))
 
@@ -110,12 +111,12 @@ def from_files(raw: Mapping[str, bytes], manifest: Manifest) -> Evidence | None:
     if EXAMPLES in raw:
         arrays = from_safetensors(raw[EXAMPLES], EXAMPLES)
         places, vectors = arrays.get("places", places), arrays.get("vectors", vectors)
-        assert manifest.source is not None
+        card = {} if manifest.source is None else manifest.source.card
         sound = (
             set(arrays) == {"places", "vectors"}
             and places.dtype == np.int64
             and vectors.dtype == np.float16
-            and vectors.shape == (len(places), int(manifest.source.card["dim"]))
+            and vectors.shape == (len(places), card.get("dim"))
             and bool(((places >= 0) & (places < count)).all())
             and bool(np.isfinite(vectors).all())
         )

@@ -15,7 +15,7 @@ import numpy as np
 from headstart.bundle.codec import from_json, from_safetensors, plain
 from headstart.bundle.columns import Column, golden_rows, to_frame
 from headstart.bundle.manifest import GOLDEN, GOLDEN_ARRAYS, Manifest
-from headstart.core.errors import BundleCorruptError
+from headstart.core.errors import BundleCorruptError, HeadstartError
 from headstart.core.types import AnyArray, FloatArray, Kind, Modality, Pair
 from headstart.strategies import STRATEGIES
 from headstart.strategies.plain import plain_inputs
@@ -27,6 +27,7 @@ TEXTS = (
     "¿Dónde está la estación? 42 °C!",
 )
 IMAGE_SIDE = 32
+MOST_GOLDEN = 64
 RATE = 16_000
 """Of the golden sounds, a second each."""
 HEAD_TOLERANCE = 1e-4
@@ -160,7 +161,7 @@ def _wrong(golden: Golden, manifest: Manifest) -> str:
     parts: tuple[Any, ...] = (golden.texts, golden.rows, images, sounds, features)
     counts = {len(part) for part in parts if part is not None and len(part)}
     ends = (len(manifest.classes),) if manifest.kind == "classification" else ()
-    if len(counts) != 1:
+    if len(counts) != 1 or max(counts) > MOST_GOLDEN:
         return "golden inputs are missing, or of different number"
     if golden.outputs.shape != (*counts, *ends) or golden.outputs.dtype != np.float64:
         return "golden outputs are of the wrong shape or type"
@@ -229,6 +230,28 @@ def check_head(golden: Golden, estimator: Any, manifest: Manifest) -> None:
             where=GOLDEN,
             hint="the versions of libraries it was made with are in its manifest",
         )
+
+
+def check_source(golden: Golden, backbone: Any, manifest: Manifest) -> None:
+    """Check that a source reads the golden inputs, and makes the golden features of them.
+
+    Raises
+    ------
+    BundleCorruptError
+        It does not.
+    """
+    from headstart import encode
+
+    items = raw_items(golden, manifest.modality, manifest.columns)
+    try:
+        found = encode.features(list(items), backbone, cache=False)
+    except (HeadstartError, MemoryError):
+        raise
+    except Exception as error:  # weights and tokenizers that do not fit can fail anywhere
+        raise BundleCorruptError(
+            f"the source cannot read the golden inputs: {error}", where=GOLDEN
+        ) from error
+    check_features(golden, found.array)
 
 
 def check_features(golden: Golden, got: FloatArray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from headstart.bundle.answered import Answered
 from headstart.bundle.enrol import verification
 from headstart.bundle.examples import Evidence
-from headstart.bundle.golden import Golden, check_features, outputs, raw_items
+from headstart.bundle.golden import Golden, check_source, outputs
 from headstart.bundle.growing import Growing
 from headstart.bundle.inputs import prepared, shown
 from headstart.bundle.manifest import Manifest
@@ -469,9 +469,7 @@ class Bundle(Growing, Showing):
 
         backbone = self.backbone()
         if self._golden is not None and not self._proven:
-            golden = raw_items(self._golden, self.modality, self.manifest.columns)
-            found = encode.features(list(golden), backbone, cache=False)
-            check_features(self._golden, found.array)
+            check_source(self._golden, backbone, self.manifest)
             self._proven = True
         if not len(items):
             return np.empty((0, backbone.card.dim), dtype=np.float32)

@@ -36,6 +36,9 @@ _OWN_FAMILIES = (*_OWN.values(), "whisper")
 _PROJECTION = "visual_projection.weight"
 _PRIOR = 0.5
 
+MOST_ABSENT = 200_000_000
+"""Weights of parts of a network that are built and not used, as the text half of CLIP."""
+
 
 def describe(name: str) -> SourceCard:
     """Return the card of a local directory, ``org/name`` or ``hf:org/name``.
@@ -376,6 +379,14 @@ def _projected(model: Any, projection: Any) -> Any:
     return ProjectedVision(getattr(model, "vision_model", model), projection)
 
 
+def _fits(model: Any, tensors: Mapping[str, AnyArray]) -> None:
+    """Check that a network is not far larger than the weights that it came with."""
+    held = sum(array.size for array in tensors.values())
+    asked = sum(tensor.numel() for tensor in model.state_dict().values())
+    if asked > 2 * held + MOST_ABSENT:
+        raise ValueError(f"the card asks for {asked:,} weights, and there are {held:,}")
+
+
 def from_state(
     card: SourceCard, tensors: Mapping[str, AnyArray], tokenizer_json: str | None
 ) -> Backbone:
@@ -388,6 +399,8 @@ def from_state(
     kind = str(card.config.get("model_type", ""))
     try:
         config = transformers.CONFIG_MAPPING[kind].from_dict(dict(card.config))
+        with torch.device("meta"):
+            _fits(hf_audio.empty(config), tensors)
         model = hf_audio.empty(config)
         if dim := card.input.get("projection"):
             model = _projected(model, torch.nn.Linear(config.hidden_size, int(dim), bias=False))

@@ -22,6 +22,7 @@ from headstart.sources import (
 )
 from headstart.sources.backbone import Backbone, fill, tensors_sha256
 from headstart.sources.cards import SourceCard
+from headstart.sources.guard import check_card, check_tokenizer
 from headstart.sources.names import card as card_of
 from headstart.sources.store import (
     TOKENIZER,
@@ -228,6 +229,9 @@ def from_state(
     SourceError
         The tensors are not those of the card's model.
     """
+    check_card(card, tensors)
+    if tokenizer_json is not None:
+        check_tokenizer(tokenizer_json)
     if card.family == "hf":
         from headstart.sources import hf
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.core.types import AnyArray, FloatArray, State
 from headstart.strategies.heads import softmax_rows
+from headstart.strategies.saved_classes import unpack_classes
 from headstart.strategies.unit import unit_rows
 
 
@@ -60,7 +61,7 @@ class CosineHead:
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Open what ``ZeroShot.to_state`` returned."""
-        classes = np.array(state.meta["classes"], dtype=np.dtype(state.meta["classes_dtype"]))
+        classes = unpack_classes(state.meta)
         arrays = state.arrays
         return cls(
             arrays["directions"],

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from headstart.core.errors import DataError, OptionError
 from headstart.core.types import AnyArray, Decision, Features, FloatArray, IntArray, State
+from headstart.strategies.saved_classes import unpack_classes
 
 
 def as_features(X: Any, source: Any) -> Any:
@@ -39,11 +40,6 @@ def pack_classes(classes: AnyArray) -> dict[str, Any]:
     """Return class names as something JSON can hold; :func:`unpack_classes` reverses it."""
     kind = "object" if classes.dtype == object else classes.dtype.str
     return {"classes": classes.tolist(), "classes_dtype": kind}
-
-
-def unpack_classes(meta: dict[str, Any]) -> AnyArray:
-    """Return the array of class names that :func:`pack_classes` packed."""
-    return np.array(meta["classes"], dtype=np.dtype(meta["classes_dtype"]))
 
 
 def pack_decision(decision: Decision) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from headstart.core.types import AnyArray, FloatArray, State
+from headstart.strategies.saved_classes import unpack_classes
 from headstart.strategies.tuned import split_state
 from headstart.strategies.unit import unit_rows
 
@@ -58,7 +59,7 @@ class LinearHead:
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Open what ``LinearProbe.to_state`` returned."""
-        classes = np.array(state.meta["classes"], dtype=np.dtype(state.meta["classes_dtype"]))
+        classes = unpack_classes(state.meta)
         return cls(state.arrays["coef"], state.arrays["intercept"], classes)
 
 
@@ -155,7 +156,7 @@ class TunedHead(LinearHead):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Open what the ``to_state`` of a fine-tuned classifier returned."""
-        classes = np.array(state.meta["classes"], dtype=np.dtype(state.meta["classes_dtype"]))
+        classes = unpack_classes(state.meta)
         tuned, given = split_state(state.arrays), dict(state.meta["given"])
         coef, intercept = state.arrays["coef"], state.arrays["intercept"]
         sets = state.meta["target"] == "sets"

@@ -16,7 +16,8 @@ from sklearn.utils.validation import (
 )
 
 from headstart.core.types import AnyArray, FloatArray, State
-from headstart.strategies.frozen import encode_classes, pack_classes, unpack_classes
+from headstart.strategies.frozen import encode_classes, pack_classes
+from headstart.strategies.saved_classes import unpack_classes
 
 
 class Majority(ClassifierMixin, BaseEstimator):

@@ -21,9 +21,10 @@ from headstart.strategies.adaptation.domains import (
     target_labels,
 )
 from headstart.strategies.adaptation.forms import FORMS, Form, LinearForm
-from headstart.strategies.frozen import encode_classes, pack_classes, unpack_classes
+from headstart.strategies.frozen import encode_classes, pack_classes
 from headstart.strategies.logistic import LogisticFit, fit_logistic
 from headstart.strategies.ridge import decompose
+from headstart.strategies.saved_classes import unpack_classes
 
 
 class Adapter(ClassifierMixin, BaseEstimator):

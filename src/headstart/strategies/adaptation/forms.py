@@ -14,6 +14,7 @@ from headstart.core.types import AnyArray, FloatArray, State
 from headstart.strategies.adaptation.boosted_forms import TreesForm, VoteForm
 from headstart.strategies.adaptation.nearest_form import NearestForm
 from headstart.strategies.heads import linear_probabilities
+from headstart.strategies.saved_classes import unpack_classes
 
 
 class Form(Protocol):
@@ -189,5 +190,5 @@ class AdaptedHead:
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Open what the ``to_state`` of an adapter returned."""
-        classes = np.array(state.meta["classes"], dtype=np.dtype(state.meta["classes_dtype"]))
+        classes = unpack_classes(state.meta)
         return cls(FORMS[state.meta["form"]].from_arrays(state.arrays), classes)

@@ -15,9 +15,10 @@ from headstart.strategies.adaptation.domains import target_labels
 from headstart.strategies.adaptation.forms import FORMS, Form, LinearForm
 from headstart.strategies.adaptation.held_out import splits
 from headstart.strategies.adaptation.nearest_form import NearestForm
-from headstart.strategies.frozen import encode_classes, pack_classes, unpack_classes
+from headstart.strategies.frozen import encode_classes, pack_classes
 from headstart.strategies.heterogeneous.alone import ahead, judged, target_only
 from headstart.strategies.heterogeneous.sides import Sides, checked_pairs, own_scale
+from headstart.strategies.saved_classes import unpack_classes
 
 T = TypeVar("T")
 

@@ -28,9 +28,9 @@ from headstart.strategies.frozen import (
     pack_classes,
     row_weights,
     stratified_folds,
-    unpack_classes,
 )
 from headstart.strategies.heads import sigmoid, softmax_rows
+from headstart.strategies.saved_classes import unpack_classes
 from headstart.strategies.targets import labels_of, seed_of, targets_of
 from headstart.strategies.tuned import PREFIX, split_state, tuned_backbone
 from headstart.strategies.tuning.checkpoint import remembered
