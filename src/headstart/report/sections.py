@@ -1,0 +1,448 @@
+"""The sections of a report: each is left out where there is nothing to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.report import charts, figures, plots
+from headstart.report.clean import name as short
+from headstart.report.svg import Scale
+from headstart.report.words import called, measured, part, rows, shipped, tried
+from headstart.report.words import told as mapping
+
+STATUS = {"chosen": "chosen", "lost": "", "left out": "left out", "failed": "failed"}
+FEW = 12
+"""Classes up to which a confusion matrix is a table of numbers."""
+MOST = 60
+MANY_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Parameters
+    ----------
+    key : str
+        The anchor, and the template ``section_<key>.html``.
+    title, nav : str
+        Its heading, and its name in the contents.
+    has : mapping
+        What its template takes.
+    """
+
+    key: str
+    title: str
+    nav: str
+    has: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def template(self) -> str:
+        """The template of its content."""
+        return f"section_{self.key}.html"
+
+
+def worth(info: Mapping[str, Any]) -> Section | None:
+    """Return what was judged, and apart from it the race that chose."""
+    metric = info.get("metric")
+    judged = _judged(info)
+    raced = [one for one in rows(info.get("candidates")) if measured(one.get("score"))]
+    raced = _sorted(raced, metric)
+    out = [one for one in rows(info.get("candidates")) if not measured(one.get("score"))]
+    if not judged and not raced and not out:
+        return None
+    everything = [one["score"] for one in judged] + [one["score"] for one in raced]
+    values = [v for one in everything for v in charts.ends_of(one) or ()]
+    scale, marks = charts.scale_of(values, metric) if values else (Scale(0, 1), [])
+    gain = mapping(info.get("gain")) if tried(info) else {}
+    return Section(
+        "worth",
+        "What it is worth",
+        "Gain and candidates",
+        {
+            "metric": figures.metric_words(metric),
+            "less": figures.less_is_better(metric),
+            "judged_by": part(info, "judged_by"),
+            "gain": gain,
+            "judged": [_scored(one, scale, marks) for one in judged],
+            "raced": [_scored(one, scale, marks) for one in raced],
+            "out": _left_out(out),
+            "axis": charts.axis(scale, marks, metric) if values else None,
+            "measures": _measures(info),
+            "domain": "adapted_by" in mapping(info.get("extra")),
+        },
+    )
+
+
+def _judged(info: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what was judged: what is handed back, the best transfer, the baselines."""
+    found: dict[str, dict[str, Any]] = {}
+    mine = shipped(info)
+    if measured(info.get("score")):
+        found[mine] = {"name": mine, "score": info["score"], "status": "what you get", "own": True}
+    kept = mapping(part(info, "transfer"))
+    if kept.get("strategy") and measured(kept):
+        score = {**kept, "metric": kept.get("metric", info.get("metric"))}
+        found.setdefault(
+            called(kept), {"name": called(kept), "score": score, "status": "best transfer"}
+        )
+    for name, score in mapping(info.get("baselines")).items():
+        if measured(score):
+            found.setdefault(str(name), {"name": short(name), "score": score, "status": ""})
+    sign = 1.0 if figures.less_is_better(info.get("metric")) else -1.0
+    return sorted(found.values(), key=lambda one: sign * float(one["score"]["estimate"]))
+
+
+def _sorted(candidates: list[Mapping[str, Any]], metric: Any) -> list[dict[str, Any]]:
+    sign = 1.0 if figures.less_is_better(metric) else -1.0
+    best = sorted(candidates, key=lambda one: sign * float(one["score"]["estimate"]))
+    return [
+        {
+            "name": called(one),
+            "score": one["score"],
+            "status": STATUS.get(str(one.get("status")), ""),
+            "reason": one.get("reason") or "",
+            "own": one.get("status") == "chosen",
+        }
+        for one in best
+    ]
+
+
+def _scored(one: Mapping[str, Any], scale: Scale, marks: list[float]) -> dict[str, Any]:
+    score = one["score"]
+    told = f"{one['name']}: {figures.score(score)} {figures.interval(score)}"
+    n = figures.count(score.get("n"))
+    tone = "own" if one.get("own") else "other"
+    return {
+        "own": False,
+        "reason": "",
+        **one,
+        "estimate": figures.score(score),
+        "interval": figures.interval(score),
+        "n": n,
+        "strip": charts.strip(score, scale, marks, f"{told}, {n} items" if n else told, tone),
+    }
+
+
+def _left_out(candidates: list[Mapping[str, Any]]) -> list[dict[str, str]]:
+    together: dict[tuple[str, str], list[str]] = {}
+    for one in candidates:
+        key = (str(one.get("status") or ""), str(one.get("reason") or "no reason was kept"))
+        together.setdefault(key, []).append(called(one))
+    return [
+        {"names": ", ".join(names), "status": status, "reason": reason}
+        for (status, reason), names in together.items()
+    ]
+
+
+def _measures(info: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {
+            "name": figures.metric_words(name),
+            "estimate": figures.score({"metric": name, **mapping(one)}),
+            "interval": figures.interval({"metric": name, **mapping(one)}),
+        }
+        for name, one in mapping(info.get("measures")).items()
+        if measured(one)
+    ]
+
+
+def learning(info: Mapping[str, Any]) -> Section | None:
+    """Return the learning curve, with what it says."""
+    points, facts = rows(part(info, "curve")), mapping(part(info, "learning"))
+    if not points:
+        return None
+    unit, metric = str(facts.get("unit") or "labels a class"), info.get("metric")
+    drawn = [{**one, "n": one.get("n_per_class", one.get("n"))} for one in points]
+    names = {"transfer": short(facts.get("transfer") or "transfer"), "scratch": "scratch"}
+    picture = charts.curve(drawn, metric, names, unit)
+    table = [
+        {
+            "n": figures.few(one["n"]),
+            "repeats": figures.count(one.get("repeats")),
+            **{
+                key: _told({**mapping(one.get(key)), "metric": metric})
+                for key in ("transfer", "scratch")
+            },
+            "gain": " ".join(figures.gain({**mapping(one.get("gain")), "metric": metric}))
+            if measured(one.get("gain"))
+            else "",
+        }
+        for one in drawn
+    ]
+    return Section(
+        "learning",
+        "How it learns from more labels",
+        "Learning curve",
+        {
+            "picture": picture,
+            "table": table,
+            "names": names,
+            "unit": unit,
+            "metric": figures.metric_words(metric),
+            "facts": _curve_facts(info, facts, unit),
+            "points": " (points)" if figures.is_share(metric) else "",
+            "other": names["transfer"] not in (shipped(info), "transfer"),
+            "no_forecast": facts.get("no_forecast"),
+        },
+    )
+
+
+def _told(one: Mapping[str, Any]) -> str:
+    return f"{figures.score(one)} {figures.interval(one)}".strip()
+
+
+def _curve_facts(
+    info: Mapping[str, Any], facts: Mapping[str, Any], unit: str
+) -> list[dict[str, str]]:
+    """Return what was read off the curve: a value and what it means, each."""
+    metric, found = info.get("metric"), []
+    points = " points" if figures.is_share(metric) else ""
+    times = mapping(part(info, "label_multiplier"))
+    if measured(times):
+        found.append(
+            {
+                "value": _multiplier(times),
+                "what": "the labels that scratch needs for the same score",
+                "ends": _ends(times, rows(part(info, "curve"))),
+            }
+        )
+    for key, what in (
+        ("jumpstart", "ahead with the fewest labels"),
+        ("asymptote", "ahead with all labels"),
+    ):
+        one = mapping(facts.get(key))
+        if measured(one):
+            size, ends = figures.gain({**one, "metric": metric})
+            found.append({"value": f"{size}{points}", "what": what, "ends": ends})
+    for key, one in mapping(facts.get("forecast")).items():
+        if measured(one):
+            size, ends = figures.gain({**one, "metric": metric})
+            who = short(facts.get("transfer") or key) if key == "transfer" else key
+            what = f"forecast for {who} with {figures.few(one.get('more'))} more {unit}"
+            found.append({"value": f"{size}{points}", "what": what, "ends": ends})
+    return found
+
+
+def _multiplier(times: Mapping[str, Any]) -> str:
+    value = figures.number(times.get("estimate")) or 0.0
+    if times.get("censored") == "above":
+        return f"more than {figures.few(value)}×"
+    if times.get("censored") == "below":
+        return f"less than {figures.few(value)}×"
+    return f"{float(f'{value:.2g}'):g}×"
+
+
+def _ends(times: Mapping[str, Any], points: list[Mapping[str, Any]]) -> str:
+    """Return the interval of the multiplier; what lies beyond the curve is told as a bound."""
+    if times.get("censored") is not None:
+        return ""
+    n = [figures.number(one.get("n_per_class", one.get("n"))) for one in points]
+    if not n or not n[0] or not n[-1]:
+        return ""
+    beyond = {"low": f"< {n[0] / n[-1]:.2g}", "high": f"> {n[-1] / n[0]:.3g}"}
+    ends = []
+    for key, bound in beyond.items():
+        end = figures.number(times.get(key))
+        ends.append(bound if end is None else f"{float(f'{end:.2g}'):g}")
+    return f"[{', '.join(ends)}]"
+
+
+def classes(info: Mapping[str, Any], evidence: Mapping[str, Any]) -> Section | None:
+    """Return how each class is recognised."""
+    found = rows(evidence.get("classes"))
+    counts = mapping(part(info, "class_counts"))
+    if not found:
+        return None
+    scale, marks = Scale(0, 1), [0.0, 0.5, 1.0]
+    table = []
+    for one in found:
+        row: dict[str, Any] = {
+            "name": short(one.get("name", "")),
+            "n": figures.count(one.get("n")),
+            "predicted": figures.count(one.get("predicted")),
+            "labels": figures.count(counts.get(one.get("name"))),
+        }
+        for key in ("precision", "recall", "f1"):
+            row[key] = _measure(one.get(key), key, row["name"], scale, marks)
+        table.append(row)
+    return Section(
+        "classes",
+        "Class by class",
+        "Classes",
+        {"table": table, "labels": bool(counts), "long": len(table) > MANY_ROWS},
+    )
+
+
+def _measure(value: Any, key: str, name: str, scale: Scale, marks: list[float]) -> dict[str, Any]:
+    ends = value if isinstance(value, list) and len(value) == 3 else [None, None, None]
+    one = {"metric": "accuracy", **dict(zip(("estimate", "low", "high"), ends, strict=True))}
+    told = f"{name}, {'F1' if key == 'f1' else key}: {figures.score(one)} {figures.interval(one)}"
+    return {
+        "estimate": figures.percent(one["estimate"]) or "–",
+        "interval": _whole(one["low"], one["high"]),
+        "value": figures.number(one["estimate"]),
+        "strip": charts.strip(one, scale, marks, told) if key == "f1" else None,
+    }
+
+
+def _whole(*ends: Any) -> str:
+    """Return an interval of a share in whole percents."""
+    known = [figures.number(end) for end in ends]
+    told = ["…" if end is None else figures.fixed(end, 0, scale=100) for end in known]
+    return f"[{', '.join(told)}]" if any(end is not None for end in known) else ""
+
+
+def confusion(evidence: Mapping[str, Any]) -> Section | None:
+    """Return which classes are taken for which."""
+    whole = mapping(evidence.get("confusion"))
+    names, counts = whole.get("classes"), whole.get("counts")
+    pairs = rows(evidence.get("confused"))
+    picture, table = None, []
+    if isinstance(names, list) and isinstance(counts, list) and 0 < len(names) <= MOST:
+        labels = [short(one, 60) for one in names]
+        grid = [list(row) if isinstance(row, list) else [] for row in counts][: len(names)]
+        if len(names) > FEW:
+            picture = plots.heat(labels, grid)
+        else:
+            table = [_cells(labels, i, row) for i, row in enumerate(grid)]
+        pairs = pairs or _pairs(labels, grid)
+    if not table and not pairs and picture is None:
+        return None
+    listed = [
+        {
+            "label": short(one.get("label")),
+            "predicted": short(one.get("predicted")),
+            "n": figures.count(one.get("n")),
+        }
+        for one in pairs[:30]
+    ]
+    return Section(
+        "confusion",
+        "What is taken for what",
+        "Confusion",
+        {
+            "names": [row["name"] for row in table],
+            "table": table,
+            "picture": picture,
+            "pairs": listed,
+        },
+    )
+
+
+def _cells(labels: list[str], i: int, row: list[Any]) -> dict[str, Any]:
+    values = [figures.number(n) or 0.0 for n in row[: len(labels)]]
+    whole = sum(values)
+    return {
+        "name": labels[i],
+        "cells": [
+            {
+                "n": figures.count(n),
+                "class": f"{'hit-cell' if i == j else 'miss-cell'} s{plots.shade(n, whole)}",
+            }
+            for j, n in enumerate(values)
+        ],
+    }
+
+
+def _pairs(labels: list[str], grid: list[list[Any]]) -> list[Mapping[str, Any]]:
+    found = [
+        {"label": labels[i], "predicted": labels[j], "n": figures.number(n) or 0}
+        for i, row in enumerate(grid)
+        for j, n in enumerate(row[: len(labels)])
+        if i != j and (figures.number(n) or 0) > 0
+    ]
+    return sorted(found, key=lambda one: -float(one["n"]))[:10]
+
+
+def confidence(info: Mapping[str, Any], evidence: Mapping[str, Any]) -> Section | None:
+    """Return whether the confidence can be believed, and when the model abstains."""
+    bins = rows(mapping(evidence.get("reliability")).get("bins"))
+    calibration, abstention = mapping(part(info, "calibration")), mapping(part(info, "abstention"))
+    if not bins and not calibration and not abstention:
+        return None
+    return Section(
+        "confidence",
+        "Can its confidence be believed?",
+        "Confidence",
+        {
+            "picture": plots.reliability(bins) if bins else None,
+            "bins": [_bin(one) for one in bins if figures.number(one.get("n"))],
+            "ece": figures.percent(mapping(evidence.get("reliability")).get("ece"), 1),
+            "method": calibration.get("method"),
+            "why": calibration.get("why"),
+            "errors": [
+                {"what": what, "value": _share(calibration.get(key))}
+                for key, what in (
+                    ("ece_before", "calibration error before"),
+                    ("ece_after", "calibration error after"),
+                )
+                if measured(calibration.get(key))
+            ],
+            "abstention": _abstention(abstention),
+        },
+    )
+
+
+def _share(one: Any) -> str:
+    return _told({**mapping(one), "metric": "accuracy"})
+
+
+def _bin(one: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "range": f"{figures.percent(one.get('low'))} to {figures.percent(one.get('high'))}",
+        "n": figures.count(one.get("n")),
+        "confidence": figures.percent(one.get("confidence"), 1),
+        "accuracy": _told(
+            {
+                "metric": "accuracy",
+                "estimate": one.get("accuracy"),
+                "low": one.get("accuracy_low"),
+                "high": one.get("accuracy_high"),
+            }
+        ),
+    }
+
+
+def _abstention(one: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not one:
+        return None
+    judged = mapping(one.get("judged"))
+    lines = []
+    for key, what in (("coverage", "answered"), ("risk_answered", "wrong among the answered")):
+        for where, held in (("on the judging items", judged), ("out of fold", one)):
+            if measured(held.get(key)):
+                lines.append({"what": f"{what}, {where}", "value": _share(held[key])})
+    return {
+        "promise": one.get("promise"),
+        "certified": one.get("certified"),
+        "max_risk": figures.percent(one.get("max_risk"), 1),
+        "threshold": figures.percent(one.get("threshold"), 1),
+        "lines": lines,
+    }
+
+
+def residuals(info: Mapping[str, Any], evidence: Mapping[str, Any]) -> Section | None:
+    """Return predicted over true values."""
+    found = mapping(evidence.get("residuals"))
+    truth, predicted = found.get("truth"), found.get("predicted")
+    if not isinstance(truth, list) or not isinstance(predicted, list):
+        return None
+    picture = plots.residuals(truth, predicted)
+    if picture is None:
+        return None
+    pairs = list(zip(truth, predicted, strict=False))
+    table = [
+        (figures.few(a), figures.few(b))
+        for a, b in pairs
+        if figures.number(a) is not None and figures.number(b) is not None
+    ]
+    label = short(info.get("label") or "the label", 40)
+    return Section(
+        "residuals",
+        "Predicted and true",
+        "Predictions",
+        {"picture": picture, "table": table[:200], "more": len(table) - 200, "label": label},
+    )
