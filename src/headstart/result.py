@@ -380,6 +380,11 @@ def put_together(
     extra: dict[str, Any] = {"judged_by": judged.by, "seed": seed, "shots": shots}
     if train.classes and train.labels is not None:
         extra["class_counts"] = {name: int((train.labels == name).sum()) for name in train.classes}
+    extra["transfer"] = best and {
+        "source": best.source,
+        "strategy": best.strategy,
+        **asdict(judged.scores[best.name]),
+    }
     if spoken:
         extra["languages"] = spoken.kept()
     contents = bundle.BundleContents(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -91,6 +91,9 @@ def fit(
             help="Keep small previews of up to 1,000 items in the model, for its report.",
         ),
     ] = True,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write MODEL.html beside the model, too.")
+    ] = False,
     allow_unreadable: options.Unreadable = 0.05,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -112,6 +115,10 @@ def fit(
             )
         bundle.check_target(output)
         check_writable(output)
+        if report:
+            from headstart.report import check_target
+
+            check_target(output)
         if task is not None and standalone:
             raise OptionError(f"--task {task} does not take this", where="--standalone")
         checkpoints = output.with_name(f"{output.name}.checkpoints")
@@ -144,8 +151,11 @@ def fit(
         else:
             result.save(output, overwrite=True)
         clear(checkpoints)
+        told = {"model": str(output)}
+        if report:
+            told["report"] = _reported(result, output, reporter)
     if json:
-        emit_json(result.to_json() | {"model": str(output)})
+        emit_json(result.to_json() | told)
         return
     if task is not None:
         from headstart.cli.sequence_table import sequence_blocks
@@ -162,6 +172,16 @@ def fit(
     from headstart.cli.tables import result_table
 
     show(*result_table(result, str(output)))
+
+
+def _reported(result: Any, output: Path, reporter: ConsoleReporter) -> str:
+    """Write the report of a model that was just saved; return where it is."""
+    from headstart.report import write
+
+    timing = {one.name: one.seconds for one in result.candidates if one.score is not None}
+    where = write(output, timing=timing | {"fit": result.seconds})
+    reporter.say(f"the report is in {where}")
+    return str(where)
 
 
 def check_writable(output: Path) -> None:

@@ -7,6 +7,7 @@ VERBS: dict[str, str] = {
     "check": "List the problems in the data before anything is trained.",
     "predict": "Label new items with a saved model.",
     "evaluate": "Measure a saved model on labelled data.",
+    "report": "Write what is known of a saved model as one HTML file.",
     "serve": "Serve a saved model to other programs, with a page for people.",
     "export": "Write a saved model as ONNX with a small runner: needs no torch.",
     "sources": "List the pretrained sources; `sources DATA` ranks them, `install NAME` fetches.",

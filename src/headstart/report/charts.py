@@ -75,7 +75,7 @@ def axis(scale: Scale, marks: Sequence[float], metric: Any) -> Markup:
 def tick(metric: Any, value: float) -> str:
     """Return a round number of an axis."""
     if figures.is_share(metric):
-        digits = 0 if abs(100 * value - round(100 * value)) < 1e-6 else 1
+        digits = 0 if abs(math.remainder(100 * value, 1)) < 1e-6 else 1
         return figures.fixed(value, digits, scale=100) + figures.unit(metric)
     return figures.few(value) if value else "0"
 

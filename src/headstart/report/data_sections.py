@@ -290,5 +290,7 @@ def _command(info: Mapping[str, Any]) -> str:
     shots = figures.number(extra.get("shots"))
     risk = figures.number(mapping(extra.get("abstention")).get("max_risk"))
     middle = f" --shots {int(shots)}" if shots is not None else ""
+    if info.get("metric"):
+        middle += f" --metric {short(info['metric'], 40)}"
     middle += f" --max-risk {risk:g}" if risk is not None else ""
     return f"headstart fit DATA{middle}{tail} -o MODEL"

@@ -10,6 +10,10 @@ from typing import Any
 from headstart.evaluate.metrics import METRICS, SEQUENCE_METRICS, Metric
 
 MINUS = "\N{MINUS SIGN}"
+HUGE = 1e15
+"""What is not written out."""
+LARGEST = 1e100
+"""What is larger is no measurement."""
 ENDS = ("estimate", "low", "high")
 THIN = "\N{NARROW NO-BREAK SPACE}"
 _WORDS = {
@@ -31,7 +35,7 @@ def number(value: Any) -> float | None:
     """Return a number, or None for what is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if value == value and abs(value) != float("inf") else None
+    return float(value) if abs(value) <= LARGEST else None
 
 
 def fixed(value: float, digits: int, *, scale: int = 1, signed: bool = False) -> str:
@@ -52,6 +56,8 @@ def fixed(value: float, digits: int, *, scale: int = 1, signed: bool = False) ->
     >>> fixed(0.1045, 1, scale=100, signed=True), fixed(-0.00001, 1, scale=100)
     ('+10.5', '0.0')
     """
+    if abs(value) >= HUGE:
+        return few(value)
     exact = _NOISE.create_decimal(repr(float(value))) * scale
     found = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
     if not found:
@@ -71,7 +77,7 @@ def few(value: Any) -> str:
     found = number(value)
     if found is None:
         return ""
-    form = ",.0f" if abs(found) >= 1000 else ".3g"
+    form = ",.0f" if 1000 <= abs(found) < HUGE else ".3g"
     return f"{found:{form}}".replace("-", MINUS)
 
 

@@ -130,7 +130,8 @@ def data_block(value: Any) -> Markup:
 
 def mistakes(evidence: Mapping[str, Any], purse: Purse) -> Section | None:
     """Return the most confident mistakes, with what spoke for the wrong answer."""
-    items, found = rows(evidence.get("items")), []
+    items = rows(evidence.get("items"))
+    found: list[dict[str, Any]] = []
     for one in rows(evidence.get("mistakes")):
         at = one.get("item")
         item = items[at] if isinstance(at, int) and 0 <= at < len(items) else {}

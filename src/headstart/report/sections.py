@@ -48,8 +48,8 @@ def worth(info: Mapping[str, Any]) -> Section | None:
     """Return what was judged, and apart from it the race that chose."""
     metric = info.get("metric")
     judged = _judged(info)
-    raced = [one for one in rows(info.get("candidates")) if measured(one.get("score"))]
-    raced = _sorted(raced, metric)
+    scored = [one for one in rows(info.get("candidates")) if measured(one.get("score"))]
+    raced = _sorted(scored, metric)
     out = [one for one in rows(info.get("candidates")) if not measured(one.get("score"))]
     if not judged and not raced and not out:
         return None
@@ -263,7 +263,7 @@ def classes(info: Mapping[str, Any], evidence: Mapping[str, Any]) -> Section | N
             "name": short(one.get("name", "")),
             "n": figures.count(one.get("n")),
             "predicted": figures.count(one.get("predicted")),
-            "labels": figures.count(counts.get(one.get("name"))),
+            "labels": figures.count(counts.get(str(one.get("name")))),
         }
         for key in ("precision", "recall", "f1"):
             row[key] = _measure(one.get(key), key, row["name"], scale, marks)
@@ -348,7 +348,7 @@ def _cells(labels: list[str], i: int, row: list[Any]) -> dict[str, Any]:
 
 
 def _pairs(labels: list[str], grid: list[list[Any]]) -> list[Mapping[str, Any]]:
-    found = [
+    found: list[Mapping[str, Any]] = [
         {"label": labels[i], "predicted": labels[j], "n": figures.number(n) or 0}
         for i, row in enumerate(grid)
         for j, n in enumerate(row[: len(labels)])
