@@ -177,7 +177,10 @@ def apply_columns(frame: Any, types: Mapping[str, str | None], where: str) -> tu
 
 
 def _first_bad(values: list[Any], wanted: str) -> int:
-    return next(i for i, value in enumerate(values) if _as([value], wanted) is None)
+    """Return the first cell that is none of its column, or that does not go with those before."""
+    alone = (i for i, value in enumerate(values) if _as([value], wanted) is None)
+    joined = (i for i in range(len(values)) if _as(values[: i + 1], wanted) is None)
+    return next(alone, next(joined, 0))
 
 
 def _as(values: list[Any], wanted: str) -> _Read | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import re
@@ -146,7 +145,9 @@ def arrays(raw: bytes) -> dict[str, AnyArray]:
     """
     try:
         (length,) = struct.unpack_from("<Q", raw)
-        head = json.loads(raw[8 : 8 + length].decode())
+        if not 2 <= length <= len(raw) - 8:
+            raise ValueError("the header is cut off")
+        head = from_json(raw[8 : 8 + length], ARRAYS)
         head.pop("__metadata__", None)
         data = memoryview(raw)[8 + length :]
         found = {name: _array(entry, data) for name, entry in head.items()}

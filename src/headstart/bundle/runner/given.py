@@ -63,16 +63,19 @@ class Given:
     @property
     def cells(self) -> dict[str, Any]:
         """The columns of a table."""
+        self._only("table")
         return self._cells
 
     @property
     def texts(self) -> list[str]:
         """The texts."""
+        self._only("text")
         return list(self.items)
 
     @cached_property
     def features(self) -> FloatArray:
         """The (n, d) float32 features of the source."""
+        self._only("text", "image")
         spec = self._manifest["input"]
         network, dim = self._network("source"), int(self._manifest["dim"])
         if self._modality == "text":
@@ -88,6 +91,7 @@ class Given:
     @cached_property
     def pixels(self) -> AnyArray:
         """The (n, side, side, 3) uint8 pictures that a model without a source takes."""
+        self._only("image")
         from headstart.encode.crop import small_square
 
         side = int(self._manifest["input"].get("side", 64))
@@ -98,6 +102,14 @@ class Given:
         """Return the (n, outputs) scores of the small network, which sees side x side pixels."""
         seen = shrunk(self.pixels, side)
         return self._network("pictures").pictures(lambda i: seen[i], self.n, outputs)
+
+    def _only(self, *modalities: str) -> None:
+        if self._modality not in modalities:
+            raise BundleCorruptError(
+                "the model takes items of another kind",
+                got=self._modality,
+                allowed=modalities,
+            )
 
     def _network(self, name: str) -> Network:
         if name not in self._networks:

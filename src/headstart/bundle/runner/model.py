@@ -254,7 +254,7 @@ def _checked(m: dict[str, Any]) -> dict[str, Any]:
             isinstance(one, dict) and isinstance(one.get("name"), str) and one.get("type") in _TYPES
             for one in columns
         ),
-        "dim": isinstance(m.get("dim"), int) and 0 <= m["dim"] <= 2**20,
+        "dim": type(m.get("dim")) is int and 0 <= m["dim"] <= 2**20,
         "input": isinstance(m.get("input"), dict),
         "head": isinstance(m.get("head"), dict),
         "info": isinstance(m.get("info"), dict),

@@ -83,7 +83,9 @@ def _column(cells: list[Any], name: str, wanted: str) -> Any:
     read = _READERS[wanted](cells)
     if read is not None:
         return read
-    bad = next(i for i, cell in enumerate(cells) if _READERS[wanted]([cell]) is None)
+    alone = (i for i, cell in enumerate(cells) if _READERS[wanted]([cell]) is None)
+    joined = (i for i in range(len(cells)) if _READERS[wanted](cells[: i + 1]) is None)
+    bad = next(alone, next(joined, 0))
     raise DataError(
         f"column {name!r} held a {wanted} in the training data, but not here",
         where=f"items, row {bad + 1}",
