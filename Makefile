@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 OFFLINE := HEADSTART_OFFLINE=1 HF_HUB_OFFLINE=1
 
-.PHONY: help sources demo test tests format lint types contracts docs check bench bench-blend bench-choice bench-prior bench-few-shot-heads bench-one-shot bench-few-shot bench-zero-shot bench-abstain test-timm bench-traps bench-statistics bench-meta bench-domains bench-languages proofs clean
+.PHONY: help sources demo test tests format lint types contracts docs check bench bench-blend bench-choice bench-prior bench-few-shot-heads bench-one-shot bench-few-shot bench-zero-shot bench-abstain test-timm bench-traps bench-statistics bench-meta bench-domains bench-languages proofs proof-bundles clean
 
 help:            ## Show the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -162,6 +162,9 @@ bench-domains: $(VENV)/.dev $(VENV)/.sources  ## From one domain to another: sim
 
 proofs: $(VENV)/.dev $(VENV)/.sources  ## Slow proofs: honesty over seeds, kills, accuracy (minutes).
 	@cd benchmarks && ../$(BIN)/python honesty.py && ../$(BIN)/python kills.py
+
+proof-bundles: $(VENV)/.dev  ## Twenty thousand damaged and forged models: none loads as another one.
+	@cd benchmarks && ../$(BIN)/python bundle_mutations.py
 
 clean:           ## Remove what make made (never your weights or cached features).
 	@rm -rf $(VENV) $(DEMO) .photos .timm .venv-bench .venv-peers .mypy_cache .ruff_cache

@@ -1,7 +1,7 @@
 """Make the golden bundles: models of this schema that every later version must still load.
 
-Run once a schema: ``PYTHONPATH=src python tests/bundle/make_golden.py``. What is there already is
-never made again.
+Run once a schema, and once where a schema gained a file (``card``: the model card):
+``PYTHONPATH=src python tests/bundle/make_golden.py``. What is there is never made again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from tiny_models import contents_of, items_of
+from tiny_sequences import ASKED, saved_tagger
 
 from headstart import bundle
 from headstart.bundle.manifest import SCHEMA
@@ -24,15 +25,22 @@ CASES = [
     ("scratch", "classification", "text"),
     ("scratch", "regression", "table"),
 ]
+WITH_CARD = [("probe", "classification", "text"), ("scratch", "token-classification", "text")]
 
 if __name__ == "__main__":
-    for case in CASES:
-        target = GOLDEN / f"v{SCHEMA}-{'-'.join(case)}"
+    named = [(f"v{SCHEMA}-", case) for case in CASES]
+    for start, case in [*named, *((f"v{SCHEMA}-card-", case) for case in WITH_CARD)]:
+        target = GOLDEN / f"{start}{'-'.join(case)}"
         if target.exists():
             continue
-        bundle.save(target, contents_of(case))
-        loaded = bundle.load(target)
-        items = items_of(case[2], 3, seed=5)
-        made = loaded.predict_proba(items) if loaded.classes else loaded.predict(items)
+        if case[1] == "token-classification":
+            items = ASKED
+            made = bundle.load(saved_tagger(target)).predict(items)
+        else:
+            bundle.save(target, contents_of(case))
+            loaded = bundle.load(target)
+            items = items_of(case[2], 3, seed=5)
+            predicted = loaded.predict_proba if loaded.classes else loaded.predict
+            made = predicted(items).tolist()
         expected = target.with_suffix(".json")
-        expected.write_text(json.dumps({"case": case, "outputs": made.tolist()}, indent=1) + "\n")
+        expected.write_text(json.dumps({"case": case, "outputs": made}, indent=1) + "\n")
