@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 import tiny_models
+from lively_backbones import lively_tensors
 
 from headstart import bundle
-
-
-def lively_tensors(backbone: Any, seed: int) -> dict[str, np.ndarray]:
-    """Weights with which features differ from item to item."""
-    rng = np.random.default_rng(seed)
-    found = {}
-    for name, tensor in sorted(backbone.state_dict().items()):
-        if name.endswith("num_batches_tracked"):
-            continue
-        shape = tuple(tensor.shape)
-        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 0
-        values = rng.normal(0, 1.5 / np.sqrt(fan_in) if fan_in else 0.1, shape)
-        if name.endswith(("running_var", "norm.weight", "bn.weight")):
-            values = 1.0 + np.abs(values)
-        found[name] = values.astype(np.float32)
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +27,9 @@ def lively(tmp_path_factory) -> Any:
     made: dict[Any, Any] = {}
 
     def contents(case: tuple[str, str, str], **changes: Any) -> Any:
-        key = (case, *sorted(changes))
-        if key not in made:
-            made[key] = tiny_models.contents_of(case, **changes)
-        return made[key]
+        if case not in made:
+            made[case] = tiny_models.contents_of(case)
+        return replace(made[case], **changes)
 
     yield contents
     patch.undo()

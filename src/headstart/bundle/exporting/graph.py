@@ -29,7 +29,7 @@ class Graph:
 
         self._count += 1
         name = f"w{self._count}"
-        values = np.ascontiguousarray(array)
+        values = np.array(array, order="C")
         if values.dtype.kind == "f":
             values = values.astype(np.float32)
         self._weights.append(numpy_helper.from_array(values, name))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _BY_HAND = {
     "bert": "texts:bert_graph",
+    "mpnet": "texts:bert_graph",
     "efficientnet-lite": "pictures:lite_graph",
     "conv4": "pictures:conv4_graph",
 }

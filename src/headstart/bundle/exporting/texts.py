@@ -1,4 +1,4 @@
-"""BERT as an ONNX graph: token ids and mask in, pooled features out."""
+"""BERT and MPNet as ONNX graphs: token ids and mask in, pooled features out."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ import numpy as np
 
 from headstart.bundle.exporting.graph import Graph, array
 
+_FIRST_PLACE = 2
 _NEVER = -1e30  # added to the attention scores of padding
 
 
 def bert_graph(backbone: Any) -> bytes:
-    """Return the graph of a BERT backbone, pooled as its card says."""
+    """Return the graph of a BERT or MPNet backbone, pooled as its card says."""
     graph = Graph()
     first, *layers = backbone.blocks
     real = graph.add("Cast", "mask", to=1)
     away = graph.add("Mul", graph.add("Sub", graph.weight([1.0]), real), graph.weight([_NEVER]))
     away = graph.add("Unsqueeze", away, graph.weight(np.array([1, 2])))
     hidden = _embedded(graph, first)
+    if hasattr(first, "relative"):
+        away = graph.add("Add", away, _relative(graph, first))
     steps = [hidden]
     for layer in layers:
         hidden = _layer(graph, layer, hidden, away)
@@ -46,13 +49,35 @@ def pooled_layers(graph: Graph, spec: Any, steps: list[str], pool: Callable[[str
 
 
 def _embedded(graph: Graph, block: Any) -> str:
-    """Word, position and segment embeddings, normalised."""
-    places = array(block.position.weight) + array(block.token_type.weight)[0]
+    """Word and position embeddings, in a BERT those of the segment too, normalised."""
+    places = array(block.position.weight)
+    if hasattr(block, "token_type"):
+        places = places + array(block.token_type.weight)[0]
+    else:
+        places = places[_FIRST_PLACE:]  # MPNet counts from behind the padding's own index
     length = graph.add("Gather", graph.add("Shape", "ids"), graph.weight(np.array([1])))
     zero = graph.weight(np.array([0]))
     placed = graph.add("Slice", graph.weight(places), zero, length, zero)
     words = graph.add("Gather", graph.weight(array(block.word.weight)), "ids")
     return _norm(graph, block.norm, graph.add("Add", words, placed))
+
+
+def _relative(graph: Graph, block: Any) -> str:
+    """MPNet's biases (1, heads, t, t) of the distances between tokens."""
+    from headstart.sources.mpnet import relative_buckets
+
+    most = block.position.num_embeddings
+    buckets = relative_buckets(most, block.relative.num_embeddings).numpy()
+    by_distance = np.concatenate([buckets[0, :0:-1], buckets[:, 0]])  # -(most - 1) to most - 1
+    table = array(block.relative.weight)[by_distance]
+    scalars = [graph.weight(np.array(value)) for value in (0, 1, most - 1)]
+    length = graph.add("Gather", graph.add("Shape", "ids"), scalars[1])
+    places = graph.add("Range", scalars[0], length, scalars[1])
+    across = graph.add("Unsqueeze", places, graph.weight(np.array([0])))
+    apart = graph.add("Sub", graph.add("Unsqueeze", places, graph.weight(np.array([1]))), across)
+    found = graph.add("Gather", graph.weight(table), graph.add("Add", apart, scalars[2]))
+    placed = graph.add("Transpose", found, perm=[2, 0, 1])
+    return graph.add("Unsqueeze", placed, graph.weight(np.array([0])))
 
 
 def _norm(graph: Graph, norm: Any, value: str) -> str:
