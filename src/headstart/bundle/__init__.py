@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headstart.bundle.exporting.write import export
     from headstart.bundle.model import Bundle
     from headstart.bundle.model_card import card
+    from headstart.bundle.pushing import Pushed, push
     from headstart.bundle.read import load, load_predictor
     from headstart.bundle.sequence import SequenceBundle
     from headstart.bundle.signing import sign, verify
@@ -26,6 +27,7 @@ __all__ = [
     "BundleContents",
     "Column",
     "Evidence",
+    "Pushed",
     "SequenceBundle",
     "card",
     "check_target",
@@ -34,6 +36,7 @@ __all__ = [
     "in_memory",
     "load",
     "load_predictor",
+    "push",
     "save",
     "sign",
     "verify",
@@ -53,6 +56,8 @@ _HOMES = {
     "in_memory": "write",
     "load": "read",
     "load_predictor": "read",
+    "Pushed": "pushing",
+    "push": "pushing",
     "save": "write",
     "sign": "signing",
     "verify": "signing",

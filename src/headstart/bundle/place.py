@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from headstart.bundle.archive import Archive, wrong_size
+from headstart.bundle.manifest import BESIDE, MANIFEST, MAX_BYTES, OPTIONAL, REQUIRED
 from headstart.core.errors import BundleCorruptError, BundleError
+from headstart.sources.hub import download, hub_name
 
 MOST_NAMES = 1000
 
@@ -33,14 +35,25 @@ class Place(Protocol):
         ...
 
 
-def opened(path: Path) -> Place:
-    """Open the place at a path: a directory, or what must then be an archive.
+def opened(path: Path, max_bytes: int = MAX_BYTES) -> Place:
+    """Open the place at a path: a directory, what must then be an archive, or one on the hub.
+
+    Parameters
+    ----------
+    path : Path
+        ``hf://user/name`` is fetched first, into the cache of the hub's client.
+    max_bytes : int
+        Nothing larger is fetched.
 
     Raises
     ------
     BundleError
         There is neither.
+    FetchError, MissingExtraError
+        It cannot be fetched from the hub.
     """
+    if hub_name(path) is not None:
+        return Fetched(path, max_bytes)
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -158,6 +171,48 @@ class Directory:
         if self._handle is None:
             return str(self.path / name), None
         return name, self._handle
+
+
+class Fetched:
+    """A repository of the hub, of which the files that a model could have were fetched.
+
+    Parameters
+    ----------
+    path : Path
+        ``hf://user/name``, with ``@revision`` where another than the newest is meant.
+    max_bytes : int
+
+    Raises
+    ------
+    FetchError, MissingExtraError
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        named = hub_name(path)
+        assert named is not None
+        repo, revision = named
+        known = frozenset([MANIFEST]) | REQUIRED | OPTIONAL | BESIDE
+        self._files, self._others = download(repo, revision, known=known, max_bytes=max_bytes)
+
+    def __enter__(self) -> Fetched:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing is held open."""
+
+    def names(self) -> set[str]:
+        """Return the names of all files of the repository."""
+        return set(self._files) | self._others
+
+    def size(self, name: str) -> int:
+        """Return the size of a file."""
+        with Directory(self._files[name].parent) as place:
+            return place.size(self._files[name].name)
+
+    def read(self, name: str, *, at_most: int, exactly: int | None = None) -> bytes:
+        """Read a file, as ``Directory.read``."""
+        with Directory(self._files[name].parent) as place:
+            return place.read(self._files[name].name, at_most=at_most, exactly=exactly)
 
 
 def _unreadable(error: OSError, path: Path) -> BundleError:

@@ -31,6 +31,7 @@ from headstart.bundle.sequence_manifest import SequenceManifest
 from headstart.bundle.verified import verified_files
 from headstart.core.errors import BundleCorruptError, BundleError, OptionError
 from headstart.core.types import SILENT, Reporter, State
+from headstart.sources.hub import hub_name
 
 if TYPE_CHECKING:
     from headstart.strategies import StrategySpec
@@ -56,7 +57,8 @@ def load(
     Parameters
     ----------
     path : str or Path
-        The directory or the ``.zip`` that ``save`` wrote.
+        The directory or the ``.zip`` that ``save`` wrote, or ``hf://user/name``: a repository of
+        the Hugging Face hub, ``@revision`` behind it where one is meant.
     verify : bool
         False leaves out sha256 and golden outputs: only for a bundle verified a moment ago.
     max_bytes : int
@@ -80,6 +82,8 @@ def load(
         It is damaged, incomplete, holds more than it should, or is not signed with the key.
     OptionError, MissingExtraError
         The key cannot be read, or what reads signatures is not installed.
+    FetchError
+        It cannot be fetched from the hub.
 
     Examples
     --------
@@ -87,7 +91,7 @@ def load(
     >>> hs.load("model").info["strategy"]                      # doctest: +SKIP
     'probe'
     """
-    where = Path(os.path.realpath(path))
+    where = Path(path) if hub_name(path) else Path(os.path.realpath(path))
     key = None if verify_key is None else Path(verify_key)
     disk.recover(where)
     tries = 3

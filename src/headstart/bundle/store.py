@@ -64,12 +64,13 @@ def put(where: Path, files: Mapping[str, bytes]) -> Path:
 def _readable(files: Mapping[str, bytes]) -> None:
     """Check that what is written would be read again: no file is larger than readers allow."""
     for name, raw in files.items():
-        if len(raw) > SIZES.get(name, MAX_BYTES):
+        most = SIZES.get(name, MAX_BYTES)
+        if len(raw) > most:
             raise BundleError(
                 "too large to be saved",
                 where=name,
                 got=f"{len(raw):,} bytes",
-                allowed=f"at most {SIZES[name]:,} bytes",
+                allowed=f"at most {most:,} bytes",
             )
         if name.endswith(".json") and (wrong := bounded(raw)):
             raise BundleError(f"this cannot be saved: {wrong}", where=name)

@@ -43,13 +43,18 @@ class Verified:
     said : bytes
         The manifest itself.
     signature : bytes or None
-        What lies beside it as its signature; read only where a key is given.
+        What lies beside it as its signature.
     """
 
     manifest: Manifest | SequenceManifest
     raw: Mapping[str, bytes]
     said: bytes
     signature: bytes | None = None
+
+    def files(self) -> dict[str, bytes]:
+        """Return every file of the model, with its manifest and its signature."""
+        beside = {} if self.signature is None else {SIGNATURE: self.signature}
+        return {**self.raw, MANIFEST: self.said, **beside}
 
 
 def verified_files(
@@ -72,7 +77,7 @@ def verified_files(
     BundleError, BundleVersionError, BundleCorruptError
         As ``headstart.load``.
     """
-    with opened(path) as place:
+    with opened(path, max_bytes) as place:
         present = place.names()
         if MANIFEST not in present:
             raise BundleError(
@@ -96,15 +101,16 @@ def _order(manifest: Manifest | SequenceManifest) -> list[str]:
 
 
 def _signed(place: Place, present: set[str], said: bytes, key: Path | None) -> bytes | None:
-    """Check the signature of the manifest, where a key is given."""
-    if key is None:
-        return None
-    from headstart.bundle.signing import check_signature
-
+    """Return the signature of the manifest, checked where a key is given."""
     if SIGNATURE not in present:
-        raise BundleCorruptError("it is not signed", where=SIGNATURE)
+        if key is not None:
+            raise BundleCorruptError("it is not signed", where=SIGNATURE)
+        return None
     signature = place.read(SIGNATURE, at_most=MAX_BESIDE)
-    check_signature(said, signature, key)
+    if key is not None:
+        from headstart.bundle.signing import check_signature
+
+        check_signature(said, signature, key)
     return signature
 
 

@@ -21,11 +21,14 @@ from headstart.cli import (
     fit,
     metatrain,
     predict,
+    push,
     report,
     serve,
+    sign,
     sources,
     studio,
     transfer,
+    verify,
 )
 from headstart.cli.console import guarded
 from headstart.cli.verbs import VERBS, help_text
@@ -39,6 +42,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report.report,
     "serve": serve.serve,
     "export": export.export,
+    "push": push.push,
+    "sign": sign.sign,
+    "verify": verify.verify,
     "sources": sources.sources,
     "transfer": transfer.transfer,
     "adapt": adapt.adapt,
