@@ -20,7 +20,7 @@ SMALL_TEXT, LARGE_TEXT = 280, 2_000
 """Characters."""
 SMALL_SECONDS, LARGE_SECONDS = 1.5, 6.0
 RATE = 16_000
-COLUMNS = 40
+SMALL_COLUMNS, LARGE_COLUMNS = 12, 40
 QUALITY = 72
 _CELL = 120
 
@@ -87,7 +87,8 @@ def _sound(item: Any, large: bool) -> dict[str, Any]:
 
 
 def _row(item: Any, large: bool) -> dict[str, Any]:
-    values = {str(name): _cell(value) for name, value in list(item.items())[:COLUMNS]}
+    most = LARGE_COLUMNS if large else SMALL_COLUMNS
+    values = {str(name): _cell(value) for name, value in list(item.items())[:most]}
     return {"kind": "row", "values": values}
 
 
