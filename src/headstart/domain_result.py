@@ -24,6 +24,7 @@ from headstart.core.types import (
 from headstart.domain_view import DomainView
 from headstart.domain_words import worth
 from headstart.evaluate import Shift
+from headstart.evidence import collect_domains
 
 UNADAPTED = ("source-only", "target-only")
 
@@ -116,7 +117,28 @@ class DomainResult:
         """Return the probability of each class, in the order of ``source.classes``."""
         return self.model.predict_proba(items)
 
-    def save(self, path: str | Path, *, standalone: bool = False, overwrite: bool = False) -> Path:
+    @cached_property
+    def evidence(self) -> bundle.Evidence:
+        """What a report shows: items of both domains on a map, and how the domains differ."""
+        return collect_domains(
+            self.source,
+            self.target,
+            (self.view.X, self.view.target),
+            self.model,
+            shift=self.shift,
+            by=self.judged_by,
+            metric=self.metric,
+            seed=self.seed,
+        )
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        standalone: bool = False,
+        overwrite: bool = False,
+        items: bool = True,
+    ) -> Path:
         """Write the model as a bundle; see ``Result.save``.
 
         Raises
@@ -124,7 +146,11 @@ class DomainResult:
         BundleError
             Where the path is taken.
         """
-        contents = replace(self.contents, standalone=standalone and bool(self.contents.source))
+        contents = replace(
+            self.contents,
+            standalone=standalone and bool(self.contents.source),
+            evidence=self.evidence if items else self.evidence.without_items(),
+        )
         return bundle.save(path, contents, overwrite=overwrite)
 
     def picture(self, path: str | Path) -> None:

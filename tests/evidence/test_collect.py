@@ -30,7 +30,7 @@ def number():
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory):
     folder = samples.pictures(tmp_path_factory.mktemp("data") / "stripes", 8)
-    return hs.fit(folder, strategy="scratch", curve=False)
+    return hs.fit(folder, strategy="majority", shots=3, curve=False)
 
 
 def test_evidence_agrees_with_the_score(table):
@@ -86,6 +86,20 @@ def test_pictures_are_shown_and_laid_out(stripes):
     assert places.max() <= 1
     assert len(np.unique(places, axis=0)) > len(places) // 2
     assert "pixels" in facts["map"]["method"]
+
+
+def test_both_domains_are_on_one_map():
+    frame = samples.wine_like(70)
+    moved = samples.wine_like(40, seed=1).drop(columns=["grade"])
+    moved["acid"] += 1.0
+    result = hs.transfer_from(frame, moved, label="grade", strategy="linear-ot")
+    facts = result.evidence.facts
+    parts = [one["part"] for one in facts["items"]]
+    assert (parts.count("training"), parts.count("judged")) == (70, 40)
+    assert all(one["label"] is None and one["predicted"] for one in facts["items"][70:])
+    assert all(0 <= one["x"] <= 1 for one in facts["items"])
+    assert facts["shift"]["sentences"]
+    assert json.loads(json.dumps(facts)) == facts
 
 
 def test_many_items_are_sampled_and_every_worst_mistake_is_kept(table):

@@ -137,7 +137,8 @@ def _checked(facts: Mapping[str, Any]) -> int:
         wrong = f"it needs a list of at most {MOST_ITEMS:,} items"
     else:
         for name in _LISTS:
-            rows = facts.get(name) or []
+            rows = facts.get(name)
+            rows = [] if rows is None else rows
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
                 wrong = f"{name!r} is no list of objects"
         if not wrong and not all({"id", "label"} <= set(item) for item in items):

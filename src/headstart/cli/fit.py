@@ -84,13 +84,7 @@ def fit(
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Put the source's weights into the model.")
     ] = False,
-    items: Annotated[
-        bool,
-        typer.Option(
-            "--items/--no-items",
-            help="Keep small previews of up to 1,000 items in the model, for its report.",
-        ),
-    ] = True,
+    items: options.Items = True,
     report: Annotated[
         bool, typer.Option("--report", help="Write MODEL.html beside the model, too.")
     ] = False,

@@ -49,3 +49,10 @@ TargetLabels = Annotated[
         "its text) and its label. Thirty to a hundred judge.",
     ),
 ]
+Items = Annotated[
+    bool,
+    typer.Option(
+        "--items/--no-items",
+        help="Keep small previews of up to 1,000 items in the model, for its report.",
+    ),
+]

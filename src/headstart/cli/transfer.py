@@ -45,6 +45,7 @@ def transfer(
     standalone: Annotated[
         bool, typer.Option("--standalone", help="Put the source's weights into the model.")
     ] = False,
+    items: options.Items = True,
     allow_unreadable: options.Unreadable = 0.05,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -84,7 +85,7 @@ def transfer(
         if picture is not None:
             result.picture(picture)
             reporter.say(f"picture: {picture}")
-        result.save(output, standalone=standalone, overwrite=True)
+        result.save(output, standalone=standalone, overwrite=True, items=items)
     if json:
         emit_json(result.to_json() | {"model": str(output)})
         return

@@ -7,6 +7,7 @@ Numbers are made in ``evaluate``, explanations in ``explain``, pictures of items
 from __future__ import annotations
 
 from headstart.evidence.collect import collect
+from headstart.evidence.domains import collect_domains
 from headstart.evidence.held import Judging, judging
 
-__all__ = ["Judging", "collect", "judging"]
+__all__ = ["Judging", "collect", "collect_domains", "judging"]

@@ -128,13 +128,13 @@ def _items(
     told = []
     for i in shown.tolist():
         told.append(
-            _item(task, i, "judged")
+            item(task, i, "judged")
             | {
-                "predicted": _label(said.labels[i]),
+                "predicted": label_of(said.labels[i]),
                 "confidence": None if confidence is None else round(float(confidence[i]), 4),
             }
         )
-    told += [_item(judging.train, i, "training") for i in learnt.tolist()]
+    told += [item(judging.train, i, "training") for i in learnt.tolist()]
     if items:
         both = [(task, i) for i in shown.tolist()] + [(judging.train, i) for i in learnt.tolist()]
         step = max(1, -(-len(both) // SOUNDS)) if task.modality == "audio" else 1
@@ -143,12 +143,13 @@ def _items(
     return told
 
 
-def _item(task: Task, i: int, part: str) -> dict[str, Any]:
-    assert task.labels is not None
+def item(task: Task, i: int, part: str) -> dict[str, Any]:
+    """Return what evidence says of an item of a task before anything was predicted."""
+    known = None if task.labels is None else task.labels[i]
     return {
         "id": task.ids[i],
         "part": part,
-        "label": _label(task.labels[i]),
+        "label": None if known is None else label_of(known),
         "predicted": None,
         "confidence": None,
         "abstained": None,
@@ -158,7 +159,8 @@ def _item(task: Task, i: int, part: str) -> dict[str, Any]:
     }
 
 
-def _label(value: Any) -> str | float:
+def label_of(value: Any) -> str | float:
+    """Return a label as JSON holds it."""
     return value if isinstance(value, str) else float(f"{float(value):.6g}")
 
 
@@ -235,8 +237,8 @@ def _measures(judging: Judging, confidence: FloatArray | None) -> dict[str, Any]
         some = np.random.default_rng(judging.seed).permutation(task.n)[:RESIDUALS]
         return {
             "residuals": {
-                "truth": [_label(task.labels[i]) for i in some],
-                "predicted": [_label(said.labels[i]) for i in some],
+                "truth": [label_of(task.labels[i]) for i in some],
+                "predicted": [label_of(said.labels[i]) for i in some],
             }
         }
     groups = task.groups if len(np.unique(task.groups)) < task.n else None
