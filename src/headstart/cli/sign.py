@@ -11,9 +11,6 @@ import typer
 from headstart.cli import options
 from headstart.cli.console import ConsoleReporter, emit_json
 
-PASSWORD = "HEADSTART_KEY_PASSWORD"
-
-
 def sign(
     model: options.ModelPath,
     key: Annotated[
@@ -32,7 +29,7 @@ def sign(
     with ConsoleReporter(quiet=quiet) as reporter:
         from headstart import bundle
 
-        where = bundle.sign(model, key, password=os.environ.get(PASSWORD) or None)
+        where = bundle.sign(model, key, password=os.environ.get("HEADSTART_KEY_PASSWORD") or None)
         reporter.say(f"{where} is signed")
     if json:
         emit_json({"model": str(model), "signed": True})
