@@ -9,11 +9,14 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.core.errors import MissingExtraError, OptionError
 from headstart.core.types import SILENT, Reporter
 from headstart.serve.settings import Settings
+
+if TYPE_CHECKING:
+    from headstart.serve.predictor import Predictor
 
 BACKLOG = 1024
 IDLE = 10
@@ -126,15 +129,28 @@ def serve_here(
     BundleError, SourceError, OptionError
         As ``run``.
     """
+    from headstart.serve.predictor import open_predictor
+
+    predictor = open_predictor(model, reporter=reporter)
+    return serve_predictor(predictor, settings, sock, reporter, ready=ready)
+
+
+def serve_predictor(
+    predictor: Predictor,
+    settings: Settings,
+    sock: socket.socket,
+    reporter: Reporter = SILENT,
+    *,
+    ready: Callable[[], object] | None = None,
+) -> int:
+    """Serve a predictor in this process; as ``serve_here``."""
     import uvicorn
 
     from headstart.serve.app import create_app
     from headstart.serve.connection import connection_with
     from headstart.serve.logs import Logs
-    from headstart.serve.predictor import open_predictor
 
     logs = Logs()
-    predictor = open_predictor(model, reporter=reporter)
     app = create_app(predictor, settings, logs=logs)
     config = uvicorn.Config(
         app,
