@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from headstart._version import __version__
 from headstart.serve import asking, v2
-from headstart.serve.guard import Guard
+from headstart.serve.guard import Guard, route_of
 from headstart.serve.logs import Logs
 from headstart.serve.metrics import CONTENT_TYPE
 from headstart.serve.openapi import described
@@ -111,7 +111,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         return JSONResponse(described(service))
 
     async def elsewhere(request: Plain) -> Response:
-        raise HTTPException(405, headers={"Allow": "POST"})
+        raise HTTPException(405)
 
     for path in ("/predict", "/explain"):  # the guard answers POST itself
         app.add_route(path, elsewhere, methods=["GET"], include_in_schema=False)
@@ -156,7 +156,7 @@ def _add_v2(app: FastAPI, service: Service) -> None:
 
     async def nobody(request: Plain) -> Response:
         named(request)
-        raise HTTPException(405, headers={"Allow": "POST"})
+        raise HTTPException(405)
 
     routes: dict[str, Any] = {"/v2": server, "/v2/health/live": live, "/v2/health/ready": ready}
     for own in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
@@ -213,14 +213,24 @@ class _File:
         return Response(self.content, media_type=self.type, headers=headers)
 
 
+def allowed(path: str) -> str:
+    """Return the methods that a path is asked with."""
+    route = route_of(path)
+    if route == "/corrections":
+        return "GET, POST"
+    asking = route in ("/predict", "/explain") or route.endswith("/infer")
+    return "POST" if asking else "GET"
+
+
 async def _unknown(request: Plain, error: Exception) -> Response:
     """Hand what nothing answers to the guard, which refuses all in one shape."""
     assert isinstance(error, HTTPException)
+    allow = {"Allow": allowed(request.url.path)} if error.status_code == 405 else {}
     words = {404: "there is nothing under this address", 405: "this cannot be done here"}
     status = error.status_code if error.status_code in CODES else 400
     raise Problem(
         status,
         words.get(status, str(error.detail)),
         hint="/docs lists what there is",
-        headers=error.headers,
+        headers=allow,
     ) from None
