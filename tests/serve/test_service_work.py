@@ -217,6 +217,19 @@ def test_stopping_finishes_the_line():
     assert run(ask())[1:] == [[f"<{i}>"] for i in range(5)]
 
 
+def test_what_was_stopped_can_start_again():
+    async def ask():
+        work = work_of(Echo())
+        found = [await work.ask(["a"])]
+        await asyncio.to_thread(work.stop)
+        work.start()
+        found.append(await work.ask(["b"]))
+        await asyncio.to_thread(work.stop)
+        return found
+
+    assert run(ask()) == [["<a>"], ["<b>"]]
+
+
 def test_a_model_that_loses_answers_is_found_out():
     async def ask():
         await work_of(lambda items: ["one"]).ask(["a", "b"])

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from headstart.core.errors import OptionError
 from headstart.core.types import SILENT, FloatArray, Reporter
 
+EXPORT = "export.json"
+"""The file that tells an exported model from a bundle."""
+
 if TYPE_CHECKING:
     from headstart.serve.drift import Reference
 
@@ -73,14 +76,18 @@ class Predictor(Protocol):
 
 
 def open_predictor(path: str | Path, *, reporter: Reporter = SILENT) -> Predictor:
-    """Open a bundle.
+    """Open a bundle, or the directory that ``headstart export`` wrote.
 
     Raises
     ------
     BundleError
-        There is none, or it is damaged.
+        There is neither, or it is damaged.
     """
     where = Path(path)
+    if (where / EXPORT).is_file():
+        from headstart.bundle.runner import open_export
+
+        return ExportPredictor(open_export(where))
     from headstart import bundle
 
     loaded = bundle.load(where, reporter=reporter)
@@ -214,6 +221,58 @@ class SequencePredictor:
 
     def reference(self) -> Reference:
         """Return nothing: these models keep nothing of what judged them."""
+        from headstart.serve.drift import Reference
+
+        return Reference()
+
+
+@dataclass
+class ExportPredictor:
+    """An exported model: onnxruntime and numpy, no torch.
+
+    Parameters
+    ----------
+    model : headstart.bundle.runner.Model
+    """
+
+    model: Any
+    modality: str = field(init=False)
+    kind: str = field(init=False)
+    classes: tuple[str, ...] = field(init=False)
+    columns: tuple[tuple[str, str], ...] = field(init=False)
+    digest: str = field(init=False)
+    examples: bool = False
+
+    def __post_init__(self) -> None:
+        m = self.model
+        self.modality, self.kind, self.classes = m.modality, m.kind, m.classes
+        self.columns = tuple((one["name"], one["type"]) for one in m.columns)
+        self.digest = str(m.digest)[:12]
+
+    def predict(self, items: Sequence[Any]) -> list[Answer]:
+        """Answer items."""
+        labels, shares, confidence, silent = self.model.answer(list(items))
+        if not self.classes:
+            return [Answer(float(label)) for label in labels.tolist()]
+        parts = (labels.tolist(), confidence.tolist(), silent.tolist(), shares.tolist())
+        return [Answer(*one) for one in zip(*parts, strict=True)]
+
+    def explain(self, item: Any) -> dict[str, Any] | None:
+        """Say nothing: an export holds what predicts, and no more."""
+        return None
+
+    def nearest(self, item: Any) -> list[dict[str, Any]]:
+        """Return none: an export keeps no examples."""
+        return []
+
+    def info(self) -> dict[str, Any]:
+        """Return what is told of the model."""
+        m = self.model
+        known = {"modality": m.modality, "kind": m.kind, "classes": list(m.classes)}
+        return told({**m.info, **known, "columns": list(m.columns)})
+
+    def reference(self) -> Reference:
+        """Return nothing: an export keeps nothing of what judged the model."""
         from headstart.serve.drift import Reference
 
         return Reference()

@@ -81,6 +81,7 @@ class Service:
 
     def start(self) -> None:
         """Start the thread of the model."""
+        self.draining = False
         with self._started:
             self.work.start()
         self.metrics.ready.set(1)

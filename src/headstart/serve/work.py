@@ -98,6 +98,7 @@ class Work:
     def start(self) -> None:
         """Start the thread; does nothing where it runs."""
         if self._thread is None:
+            self._closed = False
             self._thread = threading.Thread(target=self._run, name="model", daemon=True)
             self._thread.start()
 
@@ -108,6 +109,7 @@ class Work:
             self._ready.notify()
         if self._thread is not None:
             self._thread.join()
+            self._thread = None
 
     async def ask(
         self, items: Sequence[Any], call: Call | None = None, *, seconds: float | None = None
