@@ -13,8 +13,14 @@ from headstart.bundle.runner import open_export
 from headstart.strategies import STRATEGIES
 
 _AGREES = 1e-3
-_TUNED_LIKE = {"partial", "gradual", "lp-ft", "bitfit"}  # as finetune, but for how they are fitted
-_ONE_EACH = [case for case in CASES if not (case[0] in _TUNED_LIKE and case[1] == "regression")]
+_NUMBERS = {"majority", "scratch", "probe", "knn", "adapted", "adapted-table", "blend", "lora"}
+_ONE_EACH = [
+    case
+    for case in CASES
+    if case[1] == "classification"
+    or (case[0] in _NUMBERS and (case[2] != "image" or case[0] == "scratch"))
+]
+"""Every strategy on every modality; numbers once for each form of model."""
 
 
 def as_asked(items, modality):

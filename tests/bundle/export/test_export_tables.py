@@ -41,7 +41,7 @@ NAMES = st.one_of(
     st.sampled_from(["red", " red ", "", "NA", "nan", None, 3, 3.0, 2.5, True, "?", "<NA>"]),
     st.text(max_size=4),
 )
-QUICK = settings(max_examples=40, deadline=None, derandomize=True)
+QUICK = settings(max_examples=25, deadline=None, derandomize=True)
 
 
 def attempt(read):

@@ -26,7 +26,11 @@ REQUIRED: Mapping[str, str] = {
     "pillow": "10.1",
 }
 """The oldest versions that an export was tested with."""
-SERVICE = ("fastapi", "uvicorn", "prometheus-client", "python-multipart")
+SERVICE = (
+    *("fastapi", "httptools", "prometheus-client", "python-multipart", "uvicorn", "uvloop"),
+    *("rich", "typer"),
+)
+"""What ``headstart serve`` needs besides, of an export."""
 _ALWAYS = ("headstart.bundle.runner", "headstart.bundle.runner.command")
 _LATE: Mapping[str, tuple[str, ...]] = {
     "image": ("headstart.encode.crop", "headstart.data.images"),
