@@ -205,6 +205,7 @@ CASES: dict[str, Callable[[Files], Files]] = {
     "another kind": put("kind", value="regression"),
     "a class more": manifest(lambda m: m["classes"].append("zzz")),
     "classes in another order": manifest(lambda m: m["classes"].reverse()),
+    "a result with the digest of another model": put("result", "digest", value="0" * 64),
     "a field that nobody knows": put("auto_map", value={"AutoModel": "evil.py"}),
     # arrays
     "a header of a gigabyte": swapped(

@@ -42,6 +42,11 @@ OPTIONAL = frozenset(
 BESIDE = frozenset([SIGNATURE, ".gitattributes"])
 """What may lie beside the files that the manifest lists: a signature of the manifest, which cannot
 list it, and what a hub puts into every repository. A reader never parses either of them."""
+RESERVED = frozenset(
+    ["path", "digest", "headstart", "modality", "kind", "strategy", "metric", "label", "classes"]
+    + ["columns", "input", "source", "verification", "fingerprint", "n", "versions", "bytes"]
+)
+"""What ``info`` says of a model by itself: nothing that was measured may go by such a name."""
 MAX_MANIFEST = 1_000_000  # bytes
 MAX_BYTES = 8_000_000_000
 """Of all files of a model together, unless the caller allows more."""
@@ -347,6 +352,8 @@ def _agree(manifest: Manifest) -> None:
         wrong = "a class stands twice"
     elif manifest.columns and manifest.modality != "table":
         wrong = "columns belong to tables only"
+    elif RESERVED & set(manifest.result):
+        wrong = f"{', '.join(sorted(RESERVED & set(manifest.result)))} was not measured"
     elif len({column.name for column in manifest.columns}) != len(manifest.columns):
         wrong = "a column stands twice"
     if wrong:

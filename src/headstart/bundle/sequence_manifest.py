@@ -12,6 +12,7 @@ from headstart.bundle.manifest import (
     MANIFEST,
     MODEL,
     README,
+    RESERVED,
     STATE,
     FileRecord,
     SourceRecord,
@@ -122,6 +123,12 @@ def parse_sequence(raw: bytes) -> SequenceManifest:
             where=MANIFEST,
             got=sorted(manifest.files),
             allowed=sorted(FILES),
+        )
+    if RESERVED & set(manifest.result):
+        raise BundleCorruptError(
+            "something is told as measured that was not",
+            where=MANIFEST,
+            got=sorted(RESERVED & set(manifest.result)),
         )
     return manifest
 

@@ -11,6 +11,7 @@ import typer
 from headstart.cli import options
 from headstart.cli.console import ConsoleReporter, emit_json
 
+
 def sign(
     model: options.ModelPath,
     key: Annotated[
