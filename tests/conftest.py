@@ -16,6 +16,14 @@ DEFAULTS = ("efficientnet-lite0", "minilm")
 """All that tests may find installed: other sources would take part in races, and win some."""
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Leave the tests that need a browser to those who ask for them: ``make test-browser``."""
+    if collection_path != Path(__file__).parent / "browser":
+        return None
+    asked = any("browser" in Path(str(argument)).parts for argument in config.args)
+    return None if asked else True
+
+
 def borrowed(root: Path) -> Path:
     """Make a cache that borrows the weights of the two default sources, and nothing else."""
     (root / "sources").mkdir(parents=True)

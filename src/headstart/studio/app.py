@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import zipfile
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from headstart._version import __version__
+from headstart.bundle import archive
 from headstart.core.errors import DataError, HeadstartError, OptionError
 from headstart.evaluate.metrics import METRICS
 from headstart.studio.guard import SEALED, App, Guard
@@ -283,12 +284,12 @@ def packed(place: Path) -> Path:
     target, model = place / "model.zip", place / "model"
     if target.exists() and target.stat().st_mtime >= model.stat().st_mtime:
         return target
-    beside = place / f".model-{id(target)}.zip"
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(model.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(model))
-    return beside.replace(target)
+    files = sorted(path for path in model.rglob("*") if path.is_file())
+    with tempfile.NamedTemporaryFile(dir=place, prefix=".model-", delete=False) as beside:
+        archive.write(
+            beside, {path.relative_to(model).as_posix(): path.read_bytes() for path in files}
+        )
+    return Path(beside.name).replace(target)
 
 
 def _file(folder: Path, name: str, media_type: str | None = None) -> FileResponse:
