@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests import samples
+from tests.browser.models import picture_model
 from tests.conftest import INSTALLED, borrowed
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -189,11 +190,8 @@ def serve(
     data: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], tuple[str, Path]]]:
     """Serve a model of a kind of data; returns the address, and where corrections go."""
-    # of 8 a class no network is trained from scratch: this is about the page
-    picture = "probe" if installed("efficientnet-lite0") else "scratch"
     given = {
         "topics.csv": ["--strategy", "probe" if installed("minilm") else "scratch"],
-        "digits": ["--strategy", picture, "--shots", "8"],
         "wine.csv": ["--label", "grade", "--strategy", "scratch", "--max-risk", "0.02"],
     }
     running: dict[str, tuple[Server, Path]] = {}
@@ -201,7 +199,11 @@ def serve(
     def served(name: str) -> tuple[str, Path]:
         if name not in running:
             place = tmp_path_factory.mktemp("served")
-            model = fitted(data / name, place / "model", environment, *given[name])
+            if name == "digits":
+                source = "efficientnet-lite0" if installed("efficientnet-lite0") else None
+                model = picture_model(data / name, place / "model", source)
+            else:
+                model = fitted(data / name, place / "model", environment, *given[name])
             kept = place / "corrections"
             server = Server(
                 *("serve", model, "--port", 0, "--corrections", kept), environment=environment

@@ -49,7 +49,7 @@ def test_from_a_folder_of_pictures_to_a_prediction(studio, watch, data):
     expect(wrong.locator(".finding, .good").first).to_be_visible(timeout=SLOW)
     page.get_by_label("How long may it take?").select_option("30s")
     page.get_by_text("More choices").click()
-    page.get_by_label("Learn from only so many of each class").fill("6")
+    page.get_by_label("Learn from only so many of each class").fill("2")
     page.get_by_role("button", name="Fit").click()
     expect(page.locator(".race li").first).to_be_visible(timeout=SLOW)
     page.reload()  # in the middle of the work

@@ -87,7 +87,8 @@ class Jobs:
         dict
             ``id``, what was asked, ``state`` ("starting", "waiting", "running", "done", "failed",
             "stopped" or "interrupted": ended without a word), ``headline`` and what else its end
-            said, ``model`` and ``report`` (whether there is one), ``resumable``.
+            said, ``model`` and ``report`` (whether there is one), ``resumable``, and where answers
+            were corrected ``corrections`` (``n`` and ``path``).
         """
         place = self.place(job)
         asked, told = read_json(place / "job.json"), read_json(place / "state.json")
@@ -101,6 +102,7 @@ class Jobs:
             "state": state,
             "model": (place / "model").is_dir(),
             "report": (place / "report.html").is_file(),
+            **_corrected(place),
             "resumable": asked.get("kind") == "fit"
             and state in ("stopped", "interrupted", "failed"),
         }
@@ -199,6 +201,17 @@ class Jobs:
 def lock_of(place: Path) -> FileLock:
     """Return the lock that the process of a piece of work holds while it lives."""
     return FileLock(place / "lock")
+
+
+def _corrected(place: Path) -> dict[str, Any]:
+    """Return how many answers of a model were corrected, and where they are kept."""
+    kept = place / "corrections" / "corrections.jsonl"
+    try:
+        with kept.open("rb") as file:
+            n = sum(1 for _ in file)
+    except OSError:
+        n = 0
+    return {"corrections": {"n": n, "path": str(kept)}} if n else {}
 
 
 def _held(place: Path) -> bool:

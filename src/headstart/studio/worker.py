@@ -180,17 +180,13 @@ def _summary(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _report(place: Path, result: Any, events: EventFile) -> None:
-    """Write the report, where this installation can."""
-    from importlib.util import find_spec
+    """Write the report; a fit is not lost where that cannot be done."""
+    from headstart import report
 
-    if find_spec("headstart.report") is None:
-        return
-    from importlib import import_module
-
-    timing = {one.name: one.seconds for one in result.candidates}
-    write = import_module("headstart.report").write
+    timing = {one.name: one.seconds for one in result.candidates if one.score is not None}
+    timing["fit"] = result.seconds
     try:
-        write(place / "model", place / "report.html", timing=timing)
+        report.write(place / "model", place / "report.html", timing=timing)
     except HeadstartError as error:
         events.say(f"no report was written: {error}")
 

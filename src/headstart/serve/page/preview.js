@@ -10,7 +10,7 @@ export function preview(one) {
   if (!one) return h("p", { class: "muted small" }, "not kept");
   if (one.kind === "image" && PICTURE.test(one.src)) return h("img", { src: one.src, alt: "", width: one.width, height: one.height, loading: "lazy" });
   if (one.kind === "sound" && SOUND.test(one.src)) return h("audio", { controls: true, preload: "none", src: one.src });
-  if (one.kind === "text") return h("p", { class: "quote small" }, one.text);
+  if (one.kind === "text") return h("p", { class: "quote small" }, one.text.trim());
   if (one.kind === "row") return h("dl", { class: "facts-list small" }, Object.entries(one.values).slice(0, 8).map(([name, value]) => [h("dt", null, name), h("dd", null, value === null ? "not known" : shown(value))]));
   return null;
 }

@@ -140,6 +140,7 @@ function drawResult(place, state) {
         h("a", { class: "button first", href: `/try/${job.id}/` }, "Try the model"),
         job.report ? h("a", { class: "button", href: `/api/jobs/${job.id}/report`, target: "_blank", rel: "noopener" }, "Read the report") : null,
         h("a", { class: "button", href: `/api/jobs/${job.id}/model.zip`, download: "" }, "Download the model")),
+      job.corrections ? h("div", { class: "note" }, h("strong", null, `${many(job.corrections.n, "correction")} kept`), h("p", { class: "small" }, "Add these rows to your data, or learn from them alone:"), h("code", { class: "small" }, `headstart fit ${job.corrections.path} -o NEW_MODEL`)) : null,
       result.explanation ? h("p", { class: "muted" }, result.explanation) : null,
     ),
   );
