@@ -61,7 +61,8 @@ def test_from_a_folder_of_pictures_to_a_prediction(studio, watch, data):
     with zipfile.ZipFile(download.value.path()) as packed:
         assert "manifest.json" in [Path(name).name for name in packed.namelist()]
     page.get_by_role("link", name="Try the model").click()
-    page.set_input_files("#files", sorted((data / "digits" / "one").iterdir())[-1], timeout=SLOW)
+    expect(page.locator("#files")).to_be_attached(timeout=SLOW)
+    page.set_input_files("#files", sorted((data / "digits" / "one").iterdir())[-1])
     expect(page.locator("article.answer h2").first).to_be_visible(timeout=SLOW)
     page.get_by_role("link", name="Back to the studio").click()
     expect(page.locator(".headline")).to_be_visible()

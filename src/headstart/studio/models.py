@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
 
 from headstart.core.errors import HeadstartError
 from headstart.studio.guard import Receive, Scope, Send
 from headstart.studio.jobs import Jobs
 
+PAGE = Path(__file__).parent.parent / "serve" / "page"
 KEPT = 2
 """How many models are held in memory."""
 
@@ -36,6 +37,10 @@ class Models:
         root = scope.get("root_path", "")
         job, _, rest = scope["path"].removeprefix(root).lstrip("/").partition("/")
         try:
+            shown = page_file(self.jobs.place(job), rest)
+            if shown is not None and scope["method"] in ("GET", "HEAD"):
+                await FileResponse(shown)(scope, receive, send)
+                return
             app = await self._app(job)
         except HeadstartError as error:
             facts = {"code": type(error).__name__, "message": str(error), "where": error.where}
@@ -74,6 +79,18 @@ class Models:
                 _, (_, old, _) = self._open.popitem(last=False)
                 await old.aclose()
             return app
+
+
+def page_file(place: Path, rest: str) -> Path | None:
+    """Return the file of the page that an address below ``/try/JOB/`` means, or None.
+
+    The page is shown before the model is open, which takes seconds the first time.
+    """
+    name = "index.html" if rest == "" else rest.removeprefix("static/")
+    known = {path.name: path for path in PAGE.iterdir() if path.is_file()}
+    if name not in known or not (place / "model").is_dir() or rest == name:
+        return None
+    return known[name]
 
 
 def _service(model: Path) -> Any:
