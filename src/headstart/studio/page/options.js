@@ -88,7 +88,7 @@ function optionFields(seen, about, columns) {
         field("What counts?", select("metric", [["", "Found out from the data"], ...metrics], "")),
         classes ? field("May it say that it does not know?", select("max_risk", [["", "No: it always answers"], ["0.01", "Yes: at most 1 of 100 answers wrong"], ["0.05", "Yes: at most 5 of 100 answers wrong"], ["0.1", "Yes: at most 10 of 100 answers wrong"]], "")) : null,
         columns ? null : field("Files that belong together", h("input", { class: "input", name: "group", type: "text", placeholder: "each stands for itself", "data-reads": "" }), "A pattern in the file's path, such as (slide\\d+): files of the same slide are never learnt from and judged at once."),
-        field("Chance", h("input", { class: "input", name: "seed", type: "number", min: "0", step: "1", value: "0", inputmode: "numeric" }), "The same number gives the same model."),
+        field("Seed of chance", h("input", { class: "input", name: "seed", type: "number", min: "0", step: "1", value: "0", inputmode: "numeric" }), "The same number gives the same model."),
       ),
     ),
   ];
