@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from headstart.core.errors import DataError
 from headstart.core.events import hears, tell
 from headstart.core.types import SILENT
 from headstart.select.clock import Clock, Deadline
@@ -101,3 +102,14 @@ def test_facts_pass_through_what_wraps_a_reporter(tmp_path):
     with closing(EventFile(tmp_path / "e")) as events:
         tell(Deadline(Once(events), Clock(100.0)), "fold", done=1)
     assert names(read_from(tmp_path / "e", 0)) == ["fold"]
+
+
+def test_the_stream_of_what_was_deleted_ends(tmp_path):
+    class Gone(_Done):
+        def facts(self, job):
+            raise DataError("there is no such piece of work")
+
+    async def all_of():
+        return [part async for part in stream(Gone(tmp_path), "x", 0, lambda: False)]
+
+    assert asyncio.run(all_of()) == [b"retry: 1000\n\n"]

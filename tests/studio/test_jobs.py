@@ -185,3 +185,22 @@ def test_old_looks_are_forgotten(tmp_path, monkeypatch):
     for _ in range(25):
         jobs.start("look", {"data": "x", "name": "x"})
     assert len(jobs.listed("look")) == 20
+
+
+def test_not_everything_is_taken_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        Jobs,
+        "_run",
+        lambda self, job: write_json(self.folder / job / "state.json", {"state": "running"}),
+    )
+    stopped = []
+    monkeypatch.setattr(Jobs, "alive", lambda self, job: job not in stopped)
+    monkeypatch.setattr(Jobs, "stop", lambda self, job: stopped.append(job))
+    jobs = Jobs(tmp_path)
+    looks = [jobs.start("look", {"data": "x", "name": "x"}) for _ in range(5)]
+    assert len(stopped) == 2
+    assert set(stopped) < set(looks)
+    for _ in range(20):
+        jobs.start("fit", {"data": "x", "name": "x"})
+    with pytest.raises(OptionError, match="too many fits"):
+        jobs.start("fit", {"data": "x", "name": "x"})

@@ -28,6 +28,10 @@ from headstart.core.errors import DataError, OptionError
 Kind = Literal["look", "fit"]
 KINDS: tuple[Kind, ...] = ("look", "fit")
 GOING = ("starting", "waiting", "running")
+MOST_WAITING = 20
+"""How many fits may run or wait for their turn."""
+MOST_LOOKING = 3
+"""How many looks run at a time; the oldest is stopped for a newer one."""
 KEPT_LOOKS = 20
 """How many looks into data are kept."""
 _ID = re.compile(r"[a-z]+-\d{8}-\d{6}-[0-9a-f]{8}")
@@ -54,7 +58,20 @@ class Jobs:
         kind : {"look", "fit"}
         asked : mapping
             What ``worker`` reads: ``data``, ``name`` and options.
+
+        Raises
+        ------
+        OptionError
+            Too much waits already.
         """
+        going = [one["id"] for one in self.listed(kind) if one["state"] in GOING]
+        if kind == "fit" and len(going) >= MOST_WAITING:
+            raise OptionError(
+                "too many fits are waiting", where="fit", allowed=MOST_WAITING, hint="stop some"
+            )
+        if kind == "look":  # whoever looks again has no use for what was looked at before
+            for old in going[MOST_LOOKING - 1 :]:
+                self.stop(old)
         moment = time.strftime("%Y%m%d-%H%M%S")
         job = f"{kind}-{moment}-{secrets.token_hex(4)}"
         place = self.folder / job

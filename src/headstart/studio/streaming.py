@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
+from headstart.core.errors import DataError
 from headstart.studio.events import read_from
 from headstart.studio.jobs import GOING, Jobs
 
@@ -37,7 +38,10 @@ async def stream(
     path, last = jobs.place(job) / "events.jsonl", time.monotonic()
     yield b"retry: 1000\n\n"
     while not closing():
-        going = jobs.facts(job)["state"] in GOING  # before reading: what comes last is not missed
+        try:  # before reading, so that what comes last is not missed
+            going = jobs.facts(job)["state"] in GOING
+        except DataError:  # it was deleted
+            return
         found = read_from(path, place)
         for place, text in found:
             yield f"id: {place}\ndata: {text}\n\n".encode()
