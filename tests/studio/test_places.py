@@ -166,6 +166,21 @@ def test_what_is_not_known_is_refused(studio):
         assert studio.ask("POST", "/api/jobs", json=body).status_code == 422
 
 
+def test_looks_and_fits_take_what_the_page_sends(studio, monkeypatch):
+    monkeypatch.setattr("headstart.studio.jobs.Jobs._run", lambda self, job: None)
+    path = studio.root / "t.csv"
+    path.write_text("a,b\n1,2\n")
+    columns = {"label": "a", "text": "b", "group": "a", "name": "T"}
+    for where, more in (
+        ("looks", {}),
+        ("jobs", {"budget": "2m", "metric": None, "seed": 0, "shots": 3, "max_risk": 0.05}),
+    ):
+        body = {"data": str(path), **columns, **more}
+        job = studio.ask("POST", f"/api/{where}", json=body).json()["job"]
+        facts = studio.ask("GET", f"/api/jobs/{job}").json()
+        assert {key: facts[key] for key in columns} == columns
+
+
 def archive(path: Path, members: dict[str, bytes], **more: object) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
         for name, content in members.items():

@@ -70,6 +70,7 @@ class Reading(_Asked):
     """How data are to be read."""
 
     data: Annotated[str, Field(max_length=4096)]
+    name: Short | None = None
     label: Short | None = None
     text: Short | None = None
     path: Short | None = None
@@ -80,7 +81,6 @@ class Reading(_Asked):
 class Fitting(Reading):
     """What a fit is asked for."""
 
-    name: Short | None = None
     shots: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     metric: Annotated[str, Field(max_length=40)] | None = None
     budget: Annotated[str, Field(max_length=20)] | None = None

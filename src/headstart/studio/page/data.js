@@ -47,7 +47,7 @@ function drawSeen(place, state) {
     const failed = state.ended?.error;
     return put(
       place,
-      failed ? problem({ message: sentence(failed.what), where: [failed.where, failed.got].filter(Boolean).join(": "), hint: failed.hint && sentence(failed.hint) }) : waiting("Reading your data …"),
+      failed ? problem({ message: sentence(failed.what), where: [failed.where, failed.got].filter(Boolean).join(": "), hint: failed.hint ? sentence(failed.hint) : state.columns ? "Say which column holds the answer, and read it again." : null }) : waiting("Reading your data …"),
       state.columns ? firstRows(state.columns) : null,
     );
   }
