@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from headstart.core.errors import DataError
 from headstart.core.types import (
     SILENT,
     AnyArray,
@@ -339,6 +340,43 @@ def fingerprint(inputs: Sequence[bytes], targets: Sequence[str]) -> str:
         digest.update(len(part).to_bytes(8))
         digest.update(part)
     return digest.hexdigest()
+
+
+def without_judged(
+    train: Examples,
+    held: Examples,
+    *,
+    noun: str,
+    because: str = "they",
+    key: Callable[[Any], Any] = lambda one: one,
+) -> tuple[Examples, tuple[Decision, ...]]:
+    """Leave out of what is learnt from what the test part holds as well, and say so.
+
+    Parameters
+    ----------
+    train, held : Examples
+        What is learnt from, and what judges.
+    noun : str
+        What an example is called, in the plural: ``sentences``.
+    because : str
+        What stands in the test part: ``they``, or ``their contexts``.
+    key : callable
+        What of an input must not stand in both.
+
+    Raises
+    ------
+    DataError
+        Nothing is left to learn from.
+    """
+    seen = {key(one) for one in held.inputs}
+    kept = [i for i, one in enumerate(train.inputs) if key(one) not in seen]
+    lost = train.n - len(kept)
+    if not lost:
+        return train, ()
+    if not kept:
+        raise DataError(f"all {noun} are in the test part as well", got=train.n)
+    why = f"{because} are in the test part as well, which judges"
+    return train.take(kept), (Decision(f"{lost} {noun} are not learnt from", why),)
 
 
 def copies(keys: Sequence[Any], groups: AnyArray | None = None) -> IntArray:

@@ -18,6 +18,7 @@ from headstart.sequences.base import (
     SequenceKind,
     copies,
     fingerprint,
+    without_judged,
 )
 from headstart.sequences.columns import straddling
 from headstart.sequences.contenders import TRANSFERS, planned
@@ -61,15 +62,14 @@ class QuestionAnswering(SequenceKind):
             held = _examples(apart)
             decisions += straddling(found.groups, apart.groups)
             skipped += apart.skipped
-            seen = {one.context for one in held.inputs}
-            kept = [i for i, one in enumerate(train.inputs) if one.context not in seen]
-            if not kept:
-                raise DataError("every context is in the test part as well", got=train.n)
-            if len(kept) < train.n:
-                what = f"{train.n - len(kept)} questions are not learnt from"
-                why = "their contexts are in the test part as well, which judges"
-                decisions.append(Decision(what, why))
-                train = train.take(kept)
+            train, lost = without_judged(
+                train,
+                held,
+                noun="questions",
+                because="their contexts",
+                key=lambda one: one.context,
+            )
+            decisions += lost
         none = sum(not gold for gold in train.targets)
         contexts = len({one.context for one in train.inputs})
         what = f"{train.n:,} questions about {contexts:,} contexts, {none:,} without an answer"

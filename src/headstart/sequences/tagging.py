@@ -24,6 +24,7 @@ from headstart.sequences.base import (
     SequenceKind,
     copies,
     fingerprint,
+    without_judged,
 )
 from headstart.sequences.columns import straddling
 from headstart.sequences.contenders import TRANSFERS, planned
@@ -82,14 +83,8 @@ class TokenClassification(SequenceKind):
             apart = tidy(apart, bare=any("B-span" in tags for tags in found.tags))
             held = _examples(apart)
             decisions += straddling(found.groups, apart.groups) if group is not None else ()
-            seen = set(held.inputs)
-            kept = [i for i, one in enumerate(train.inputs) if one not in seen]
-            if not kept:
-                raise DataError("every sentence is in the test part as well", got=train.n)
-            if len(kept) < train.n:
-                what = f"{train.n - len(kept)} sentences are not learnt from"
-                decisions.append(Decision(what, "they are in the test part as well, which judges"))
-                train = train.take(kept)
+            train, lost = without_judged(train, held, noun="sentences")
+            decisions += lost
         count = len({tag for tags in train.targets for tag in tags})
         what = f"{train.n:,} sentences, {sum(map(len, train.inputs)):,} words, {count} tags"
         decisions.append(Decision(what, "a sentence is an example: it is held out as a whole"))

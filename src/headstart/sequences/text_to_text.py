@@ -34,6 +34,7 @@ from headstart.sequences.base import (
     SequenceKind,
     copies,
     fingerprint,
+    without_judged,
 )
 from headstart.sequences.columns import Table, column, group_names, open_table, straddling
 
@@ -88,15 +89,8 @@ class TextToText(SequenceKind):
             )
             skipped += more
             decisions += straddling(own, of_held)
-            seen = set(held.inputs)
-            kept = [i for i, one in enumerate(train.inputs) if one not in seen]
-            if not kept:
-                raise DataError("every text is in the test part as well", got=train.n)
-            if len(kept) < train.n:
-                what = f"{train.n - len(kept)} texts are not learnt from"
-                why = "they are in the test part as well, which judges"
-                decisions.append(Decision(what, why))
-                train = train.take(kept)
+            train, lost = without_judged(train, held, noun="texts")
+            decisions += lost
         return Reading(
             train=train,
             test=held,
