@@ -219,7 +219,10 @@ def table(found: dict[str, Any]) -> str:
         ("of these with every sha256 made to fit again", f"{told.get('forged', 0):,}"),
         ("refused", f"{told.get('refused', 0):,}"),
         ("loaded: the same model, byte for byte", f"{told.get('loaded, the same bytes', 0):,}"),
-        ("loaded: forged, and sound", f"{told.get('loaded, forged', 0):,}"),
+        (
+            "loaded: forged, every sha256 and golden output fits",
+            f"{told.get('loaded, forged', 0):,}",
+        ),
         (
             "loaded, not forged, and another model",
             f"{told.get('loaded, and is another model', 0):,}",
@@ -246,9 +249,10 @@ def table(found: dict[str, Any]) -> str:
             + ", ".join(f"{name} {count:,}" for name, count in found["forged_in"].items())
             + ".",
             "",
-            "A forged model that loads is one whose text or numbers were changed where nothing can",
-            "tell that they were others: a decision, a version, the model card, a weight too small",
-            "to matter for the golden outputs. Only a signature stops that: `headstart sign`.",
+            "A forged model that loads is one that nothing in it contradicts: another decision, version",
+            "or model card, a weight too small to matter for the golden outputs, or a part that they do",
+            "not touch, which is how some answer otherwise. A forger could as well write a whole model",
+            "anew. Only a signature tells: `headstart sign`, `headstart verify --key`.",
             "",
         ]
     )

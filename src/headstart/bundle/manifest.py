@@ -43,8 +43,25 @@ BESIDE = frozenset([SIGNATURE, ".gitattributes"])
 """What may lie beside the files that the manifest lists: a signature of the manifest, which cannot
 list it, and what a hub puts into every repository. A reader never parses either of them."""
 RESERVED = frozenset(
-    ["path", "digest", "headstart", "modality", "kind", "strategy", "metric", "label", "classes"]
-    + ["columns", "input", "source", "verification", "fingerprint", "n", "versions", "bytes"]
+    [
+        "path",
+        "digest",
+        "headstart",
+        "modality",
+        "kind",
+        "strategy",
+        "metric",
+        "label",
+        "classes",
+        "columns",
+        "input",
+        "source",
+        "verification",
+        "fingerprint",
+        "n",
+        "versions",
+        "bytes",
+    ]
 )
 """What ``info`` says of a model by itself: nothing that was measured may go by such a name."""
 MAX_MANIFEST = 1_000_000  # bytes
