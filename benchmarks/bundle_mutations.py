@@ -37,6 +37,11 @@ from headstart.bundle.verified import verified_files  # noqa: E402
 from headstart.core.errors import HeadstartError  # noqa: E402
 
 ODD: list[Any] = [None, True, -1, 0, 2**63, 2**70, 1e308, "", "../x", "\x00", [], {}, "x" * 9999]
+FORGED = """\
+A forged model that loads is one that nothing in it contradicts: another decision, version
+or model card, a weight too small to matter for the golden outputs, or a part that they do
+not touch, which is how some answer otherwise. A forger could as well write a whole model
+anew. Only a signature tells: `headstart sign`, `headstart verify --key`."""
 WAYS = ("bit", "byte", "cut", "twice", "moved", "zeros", "grown")
 
 
@@ -249,10 +254,7 @@ def table(found: dict[str, Any]) -> str:
             + ", ".join(f"{name} {count:,}" for name, count in found["forged_in"].items())
             + ".",
             "",
-            "A forged model that loads is one that nothing in it contradicts: another decision, version",
-            "or model card, a weight too small to matter for the golden outputs, or a part that they do",
-            "not touch, which is how some answer otherwise. A forger could as well write a whole model",
-            "anew. Only a signature tells: `headstart sign`, `headstart verify --key`.",
+            FORGED,
             "",
         ]
     )
