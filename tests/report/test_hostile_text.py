@@ -14,11 +14,12 @@ from report_facts import evidence, explanation, info, numbers, preview, sequence
 from headstart.report import render
 
 ALLOWED = """
-a aside audio bdi body br button caption circle code dd details div dl dt figcaption figure footer
-g h1 h2 h3 head header html img input label li line link main meta nav ol option p path pre rect
-script section select span strong style summary svg table tbody td text th thead title tr ul
+a aside audio bdi body br button caption circle code col colgroup dd details div dl dt figcaption
+figure footer g h1 h2 h3 head header html img input label li line link main meta nav ol option p
+path pre rect script section select span strong style summary svg table tbody td text th thead
+title tr ul
 """
-VOID = {"br", "img", "input", "link", "meta"}
+VOID = {"br", "col", "img", "input", "link", "meta"}
 
 
 class Page(HTMLParser):

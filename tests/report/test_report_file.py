@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -130,29 +131,28 @@ def test_the_verb(model, tmp_path):
     assert run("report", tmp_path / "none")[0] == 2
 
 
-def test_fit_writes_one_with_the_seconds_of_each_candidate(tmp_path, monkeypatch):
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HEADSTART_OFFLINE", "1")
-    rows = [f"{i % 7},{(i * 5) % 11},{'ab'[i % 2]}" for i in range(40)]
-    table = tmp_path / "table.csv"
-    table.write_text("\n".join(["width,weight,label", *rows]))
-    model = tmp_path / "model"
-    arguments = (
-        table,
-        "--label",
-        "label",
-        "--strategy",
-        "majority",
-        "--report",
-        "--json",
-        "--quiet",
-    )
-    code, out, err = run("fit", *arguments, "--quiet", "-o", model)
-    assert code == 0, err
-    assert json.loads(out)["report"] == str(tmp_path / "model.html")
-    html = (tmp_path / "model.html").read_text(encoding="utf-8")
-    assert "How long it took" in html
-    assert "The whole fit took" in html
+@dataclass(frozen=True)
+class Finished:
+    """As much of a result as ``fit --report`` reads."""
+
+    candidates: tuple[Candidate, ...]
+    seconds: float
+
+
+def test_fit_tells_the_seconds_of_each_candidate_that_raced(model):
+    from headstart.cli.console import ConsoleReporter
+    from headstart.cli.fit import _reported
+
+    measured = Score("accuracy", 0.5, 0.4, 0.6, 10)
+    raced = Candidate("probe", "minilm", measured, seconds=3.25)
+    out = Candidate("lora", "minilm", None, seconds=9.0, status="left out")
+    where = _reported(Finished((raced, out), 61.4), model, ConsoleReporter(quiet=True))
+    assert where == str(model.with_name("model.html"))
+    html = Path(where).read_text(encoding="utf-8")
+    part = html.split('<section id="timing"')[1].split("</section>")[0]
+    assert "The whole fit took 61 s." in part
+    assert "3.3 s" in part
+    assert "lora" not in part
 
 
 def test_a_place_that_cannot_be_is_refused_before_fitting(tmp_path):

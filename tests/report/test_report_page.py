@@ -153,6 +153,31 @@ def test_mistakes_show_why():
         assert sign in html.split('<section id="mistakes"')[1].split("</section>")[0]
 
 
+def test_why_a_number_was_predicted_is_told_in_its_units():
+    facts, told = numbers()
+    columns = [{"name": "age", "value": 61.0, "weight": -12.5}]
+    why = {"kind": "row", "method": "occlusion", "label": None, "columns": columns}
+    told["mistakes"] = [{"item": 3, "preview": preview("row", 3), "explanation": why}]
+    part = render(facts, told).split('<section id="mistakes"')[1].split("</section>")[0]
+    assert "−12.5<" in part
+    assert "in the units of the label" in part
+    assert "points" not in part
+
+
+def test_many_mistakes_are_folded_away():
+    told = evidence("image", 90)
+    told["mistakes"] = [{**one, "item": i} for i, one in enumerate(told["mistakes"] * 3)]
+    part = render(info(), told).split('<section id="mistakes"')[1].split("</section>")[0]
+    assert part.count('class="card"') == 24
+    assert part.split("<details")[0].count('class="card"') == 12
+    assert "12 more" in part
+
+
+def test_data_in_which_nothing_is_odd():
+    part = render(info(), {"findings": [], "skipped": []}).split('<section id="findings"')[1]
+    assert "Nothing odd was found." in part.split("</section>")[0]
+
+
 def test_a_shift_is_told_with_its_columns_and_shares():
     shift = {
         "verdict": "label",

@@ -11,13 +11,11 @@ from markupsafe import Markup
 from headstart.report import figures
 from headstart.report.svg import Scale, el, group, mark, path, stretched, text, ticks
 
-Named = tuple[str, Mapping[str, Any], str]
 
-
-def ends_of(one: Mapping[str, Any]) -> tuple[float, float, float] | None:
+def ends_of(one: Any) -> tuple[float, float, float] | None:
     """Return estimate, low and high; an end that is open is the estimate. None without a number."""
-    estimate = figures.number(one.get("estimate"))
-    if estimate is None:
+    estimate = figures.number(one.get("estimate")) if isinstance(one, Mapping) else None
+    if estimate is None or not isinstance(one, Mapping):
         return None
     low, high = figures.number(one.get("low")), figures.number(one.get("high"))
     return estimate, estimate if low is None else low, estimate if high is None else high

@@ -19,6 +19,8 @@ BUDGET = 2_200_000
 """Characters of pictures and sounds that a report holds, so that it stays below 3 MB."""
 TEXT = 600
 ROWS = 200
+FAINT = 0.12
+"""Share of the largest weight below which a word is not coloured."""
 COLUMNS = 12
 _CODES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"})
 
@@ -132,6 +134,7 @@ def mistakes(evidence: Mapping[str, Any], purse: Purse) -> Section | None:
     """Return the most confident mistakes, with what spoke for the wrong answer."""
     items = rows(evidence.get("items"))
     found: list[dict[str, Any]] = []
+    numbers = not any(isinstance(one.get("label"), str) for one in items)
     for one in rows(evidence.get("mistakes")):
         at = one.get("item")
         item = items[at] if isinstance(at, int) and 0 <= at < len(items) else {}
@@ -144,25 +147,36 @@ def mistakes(evidence: Mapping[str, Any], purse: Purse) -> Section | None:
                 "sure": figures.percent(item.get("confidence")),
                 "abstained": bool(item.get("abstained")),
                 "preview": preview,
-                "explanation": explanation(one.get("explanation"), preview),
+                "explanation": explanation(one.get("explanation"), preview, numbers=numbers),
             }
         )
     if not found:
         return None
     kinds = {one["explanation"]["kind"] for one in found if one["explanation"]}
     method = next((one["explanation"]["method"] for one in found if one["explanation"]), "")
-    numbers = not any(isinstance(one.get("label"), str) for one in items)
     title = "The largest errors" if numbers else "The most confident mistakes"
     return Section(
         "mistakes",
         title,
         "Mistakes",
-        {"mistakes": found, "kinds": sorted(kinds), "method": method, "numbers": numbers},
+        {
+            "mistakes": found,
+            "kinds": sorted(kinds),
+            "method": method,
+            "numbers": numbers,
+            "wide": _wide(found),
+            "first": _first(found),
+        },
     )
 
 
-def explanation(value: Any, preview: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return why the model answered as it did, ready to be shown; None where it cannot be."""
+def explanation(
+    value: Any, preview: Mapping[str, Any] | None, *, numbers: bool = False
+) -> dict[str, Any] | None:
+    """Return why the model answered as it did, ready to be shown; None where it cannot be.
+
+    ``numbers``: weights are in the units of the label, not changes of a probability.
+    """
     one = mapping(value)
     kind = one.get("kind")
     told: dict[str, Any] = {
@@ -173,14 +187,15 @@ def explanation(value: Any, preview: Mapping[str, Any] | None) -> dict[str, Any]
         "bars": [],
     }
     if kind == "image" and preview and isinstance(one.get("weights"), list):
-        told["heat"] = plots.saliency(one["weights"])
+        told["heat"] = plots.saliency(one["weights"], preview.get("width"), preview.get("height"))
         return told if told["heat"] is not None else None
     if kind == "text" and rows(one.get("tokens")):
-        told["words"] = _words(rows(one["tokens"]))
+        told["words"] = _words(rows(one["tokens"]), numbers)
         return told
     if kind == "row" and rows(one.get("columns")):
         told["bars"] = _bars(
-            [(x.get("name"), x.get("value"), x.get("weight")) for x in rows(one["columns"])]
+            [(x.get("name"), x.get("value"), x.get("weight")) for x in rows(one["columns"])],
+            numbers,
         )
         return told if told["bars"] else None
     if kind == "sound" and rows(one.get("windows")):
@@ -192,12 +207,19 @@ def explanation(value: Any, preview: Mapping[str, Any] | None) -> dict[str, Any]
             )
             for x in rows(one["windows"])
         ]
-        told["bars"] = _bars(spans, ranked=False)
+        told["bars"] = _bars(spans, numbers, ranked=False)
         return told if told["bars"] else None
     return None
 
 
-def _words(tokens: list[Mapping[str, Any]]) -> list[dict[str, str]]:
+def _moved(weight: float, numbers: bool) -> str:
+    """Return how far an answer falls without a part: points, or units of the label."""
+    if numbers:
+        return ("+" if weight > 0 else "") + figures.few(weight)
+    return figures.fixed(weight, 1, scale=100, signed=True)
+
+
+def _words(tokens: list[Mapping[str, Any]], numbers: bool) -> list[dict[str, str]]:
     weights = [figures.number(one.get("weight")) or 0.0 for one in tokens]
     most = max(map(abs, weights), default=0.0)
     found, length = [], 0
@@ -207,20 +229,26 @@ def _words(tokens: list[Mapping[str, Any]]) -> list[dict[str, str]]:
         if length > 2 * TEXT:
             found.append({"text": " …", "class": "", "told": ""})
             break
-        strength = plots.shade(abs(weight), most) if abs(weight) > 0.05 * most else 0
+        strength = plots.shade(abs(weight), most) if abs(weight) > FAINT * most else 0
         side = "for" if weight > 0 else "against"
-        change = figures.fixed(weight, 1, scale=100, signed=True)
+        change = _moved(weight, numbers) + ("" if numbers else " points")
+        word = told.strip()
+        before, after = told[: len(told) - len(told.lstrip())], told[len(told.rstrip()) :]
+        found += [{"text": blank, "class": "", "told": ""} for blank in (before,) if blank and word]
         found.append(
             {
-                "text": told,
+                "text": word or told,
                 "class": f"{side} s{strength}" if strength else "",
-                "told": f"{change} points" if strength else "",
+                "told": change if strength else "",
             }
         )
+        found += [{"text": blank, "class": "", "told": ""} for blank in (after,) if blank and word]
     return found
 
 
-def _bars(parts: list[tuple[Any, Any, Any]], *, ranked: bool = True) -> list[dict[str, Any]]:
+def _bars(
+    parts: list[tuple[Any, Any, Any]], numbers: bool, *, ranked: bool = True
+) -> list[dict[str, Any]]:
     known = [(name, value, w) for name, value, w in parts if figures.number(w) is not None]
     if ranked:
         known.sort(key=lambda part: -abs(part[2]))
@@ -231,8 +259,8 @@ def _bars(parts: list[tuple[Any, Any, Any]], *, ranked: bool = True) -> list[dic
     scale = Scale(-most, most)
     found = []
     for name, value, w in shown:
-        size = figures.fixed(w, 1, scale=100, signed=True)
-        told = f"{short(name, 60)}: {size} points"
+        size = _moved(w, numbers)
+        told = f"{short(name, 60)}: {size}{'' if numbers else ' points'}"
         ends = {"estimate": w, "low": min(w, 0.0), "high": max(w, 0.0)}
         strip = charts.strip(ends, scale, [0.0], told, "for" if w > 0 else "against")
         shown_value = "" if value is None else _value(value)
@@ -254,4 +282,15 @@ def suspects(evidence: Mapping[str, Any], purse: Purse) -> Section | None:
     ]
     if not found:
         return None
-    return Section("suspects", "Labels that may be wrong", "Suspects", {"suspects": found})
+    has = {"suspects": found, "wide": _wide(found), "first": _first(found)}
+    return Section("suspects", "Labels that may be wrong", "Suspects", has)
+
+
+def _wide(cards: list[dict[str, Any]]) -> bool:
+    """Say whether what is shown takes more room than a picture."""
+    return not any(one["preview"] and one["preview"]["kind"] == "image" for one in cards)
+
+
+def _first(cards: list[dict[str, Any]]) -> int:
+    """Return how many cards are shown at once; the others are folded away."""
+    return 6 if _wide(cards) else 12

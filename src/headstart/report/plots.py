@@ -51,7 +51,7 @@ def reliability(bins: Sequence[Mapping[str, Any]]) -> Markup | None:
         else:
             line = Markup("")
         dot = el(
-            "circle", cx=across(sure), cy=up(right), r=4 + 6 * (n / most) ** 0.5, class_="dot own"
+            "circle", cx=across(sure), cy=up(right), r=3.5 + 4 * (n / most) ** 0.5, class_="dot own"
         )
         hit = el("circle", cx=across(sure), cy=up(right), r=16, class_="hit")
         drawn.append(mark(group([hit, line, dot]), told))
@@ -115,7 +115,7 @@ def item_map(items: Sequence[Mapping[str, Any]], colours: Mapping[str, int]) -> 
         tone = f"c{colour}" if colour is not None else "cx"
         if value is not None and reach[1] > reach[0]:
             tone = f"v{1 + round(8 * (value - reach[0]) / (reach[1] - reach[0]))}"
-        radius = {"learnt": 3, "right": 4.5, "wrong": 6}[how]
+        radius = {"learnt": 3, "right": 4.5, "wrong": 5}[how]
         layers[how].append(
             el(
                 "circle",
@@ -184,19 +184,30 @@ def heat(classes: Sequence[str], counts: Sequence[Sequence[Any]]) -> Markup:
     )
 
 
-def saliency(weights: Sequence[Sequence[Any]]) -> Markup | None:
-    """Draw what counted in a picture: warm patches spoke for the answer, cold ones against it."""
+def saliency(
+    weights: Sequence[Sequence[Any]], width: int | None = None, height: int | None = None
+) -> Markup | None:
+    """Draw what counted in a picture: warm patches spoke for the answer, cold ones against it.
+
+    Parameters
+    ----------
+    weights : rows of patches
+    width, height : int, optional
+        Of the picture: the drawing fits its place as the picture does.
+    """
     grid = [[figures.number(w) or 0.0 for w in row] for row in weights if isinstance(row, list)]
     most = max((abs(w) for row in grid for w in row), default=0.0)
     if not most or len({len(row) for row in grid}) != 1:
         return None
+    wide, high = (width, height) if width and height else (len(grid[0]), len(grid))
+    across, down = wide / len(grid[0]), high / len(grid)
     patches = [
         el(
             "rect",
-            x=j,
-            y=i,
-            width=1,
-            height=1,
+            x=j * across,
+            y=i * down,
+            width=across,
+            height=down,
             class_="for" if w > 0 else "against",
             fill_opacity=f"{0.85 * abs(w) / most:.2f}",
         )
@@ -204,7 +215,4 @@ def saliency(weights: Sequence[Sequence[Any]]) -> Markup | None:
         for j, w in enumerate(row)
         if abs(w) > 0.04 * most
     ]
-    box = f"0 0 {len(grid[0])} {len(grid)}"
-    return el(
-        "svg", *patches, viewBox=box, preserveAspectRatio="none", class_="heat", aria_hidden="true"
-    )
+    return el("svg", *patches, viewBox=f"0 0 {wide} {high}", class_="heat", aria_hidden="true")

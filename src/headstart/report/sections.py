@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from markupsafe import Markup
+
 from headstart.report import charts, figures, plots
 from headstart.report.clean import name as short
 from headstart.report.svg import Scale
@@ -15,6 +17,8 @@ from headstart.report.words import told as mapping
 STATUS = {"chosen": "chosen", "lost": "", "left out": "left out", "failed": "failed"}
 FEW = 12
 """Classes up to which a confusion matrix is a table of numbers."""
+FEWEST = 4
+"""Classes up to which the table says it all."""
 MOST = 60
 MANY_ROWS = 30
 
@@ -53,9 +57,7 @@ def worth(info: Mapping[str, Any]) -> Section | None:
     out = [one for one in rows(info.get("candidates")) if not measured(one.get("score"))]
     if not judged and not raced and not out:
         return None
-    everything = [one["score"] for one in judged] + [one["score"] for one in raced]
-    values = [v for one in everything for v in charts.ends_of(one) or ()]
-    scale, marks = charts.scale_of(values, metric) if values else (Scale(0, 1), [])
+    counts, chose = _drawn(judged, metric), _drawn(raced, metric)
     gain = mapping(info.get("gain")) if tried(info) else {}
     return Section(
         "worth",
@@ -66,14 +68,24 @@ def worth(info: Mapping[str, Any]) -> Section | None:
             "less": figures.less_is_better(metric),
             "judged_by": part(info, "judged_by"),
             "gain": gain,
-            "judged": [_scored(one, scale, marks) for one in judged],
-            "raced": [_scored(one, scale, marks) for one in raced],
+            "judged": counts[0],
+            "judged_axis": counts[1],
+            "raced": chose[0],
+            "raced_axis": chose[1],
             "out": _left_out(out),
-            "axis": charts.axis(scale, marks, metric) if values else None,
             "measures": _measures(info),
             "domain": "adapted_by" in mapping(info.get("extra")),
         },
     )
+
+
+def _drawn(scores: list[dict[str, Any]], metric: Any) -> tuple[list[dict[str, Any]], Markup | None]:
+    """Return scores with their pictures on one scale, and its axis."""
+    values = [v for one in scores for v in charts.ends_of(one["score"]) or ()]
+    if not values:
+        return [], None
+    scale, marks = charts.scale_of(values, metric)
+    return [_scored(one, scale, marks) for one in scores], charts.axis(scale, marks, metric)
 
 
 def _judged(info: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -300,7 +312,7 @@ def confusion(evidence: Mapping[str, Any]) -> Section | None:
     whole = mapping(evidence.get("confusion"))
     names, counts = whole.get("classes"), whole.get("counts")
     pairs = rows(evidence.get("confused"))
-    picture, table = None, []
+    picture, table, mistaken = None, [], False
     if isinstance(names, list) and isinstance(counts, list) and 0 < len(names) <= MOST:
         labels = [short(one, 60) for one in names]
         grid = [list(row) if isinstance(row, list) else [] for row in counts][: len(names)]
@@ -308,7 +320,8 @@ def confusion(evidence: Mapping[str, Any]) -> Section | None:
             picture = plots.heat(labels, grid)
         else:
             table = [_cells(labels, i, row) for i, row in enumerate(grid)]
-        pairs = pairs or _pairs(labels, grid)
+        mistaken = bool(_pairs(labels, grid))
+        pairs = [] if len(names) <= FEWEST else pairs or _pairs(labels, grid)
     if not table and not pairs and picture is None:
         return None
     listed = [
@@ -328,6 +341,7 @@ def confusion(evidence: Mapping[str, Any]) -> Section | None:
             "table": table,
             "picture": picture,
             "pairs": listed,
+            "mistaken": mistaken,
         },
     )
 
@@ -363,6 +377,7 @@ def confidence(info: Mapping[str, Any], evidence: Mapping[str, Any]) -> Section 
     calibration, abstention = mapping(part(info, "calibration")), mapping(part(info, "abstention"))
     if not bins and not calibration and not abstention:
         return None
+    changed = calibration.get("method") not in (None, "none")
     return Section(
         "confidence",
         "Can its confidence be believed?",
@@ -379,7 +394,7 @@ def confidence(info: Mapping[str, Any], evidence: Mapping[str, Any]) -> Section 
                     ("ece_before", "calibration error before"),
                     ("ece_after", "calibration error after"),
                 )
-                if measured(calibration.get(key))
+                if measured(calibration.get(key)) and changed
             ],
             "abstention": _abstention(abstention),
         },

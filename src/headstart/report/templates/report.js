@@ -143,6 +143,7 @@
     const seen = preview(one.preview);
     if (seen) parts.push(seen);
     const label = make("p");
+    if (!document.getElementById("classes")) label.append("true value ");
     label.append(make("strong", "", one.label));
     if (one.state === "learnt") label.append(" ", make("span", "tag", "learnt from"));
     parts.push(label);
