@@ -52,7 +52,7 @@ test: tests  ## Set everything up and run the tests.
 
 tests: $(VENV)/.dev $(VENV)/.sources
 	@echo '== tests'
-	@$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests
+	@$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/browser tests
 
 test-browser: $(VENV)/.dev $(VENV)/.sources  ## Drive the page and the studio with a real browser (Chromium).
 	@echo '== tests with a browser'
