@@ -152,6 +152,7 @@ def test_an_upload_beyond_the_limits_is_refused(make_studio):
     assert put("a/b", 1) == 422  # sent twice, and the third file
     gone = studio.ask("DELETE", f"/api/uploads/{begun}")
     assert gone.json() == {"dropped": True}
+    assert studio.ask("DELETE", f"/api/uploads/{begun}").json() == {"dropped": False}
     assert not list((studio.home / "uploads").iterdir())
     assert studio.ask("PUT", "/api/uploads/../../x", content=b"").status_code in (404, 405)
 

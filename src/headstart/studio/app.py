@@ -181,8 +181,7 @@ def _choosing(settings: Settings, places: Places, uploads: Uploads) -> APIRouter
 
     @router.delete("/uploads/{upload}")
     def drop(upload: str) -> dict[str, bool]:
-        uploads.drop(upload)
-        return {"dropped": True}
+        return {"dropped": uploads.drop(upload)}
 
     return router
 

@@ -141,11 +141,13 @@ class Uploads:
         self._size.pop(upload), self._count.pop(upload)
         return data_in(whole)
 
-    def drop(self, upload: str) -> None:
-        """Throw an upload away that has not ended."""
-        self._known(upload)
+    def drop(self, upload: str) -> bool:
+        """Throw an upload away that has not ended; say whether there was one."""
+        if upload not in self._size:
+            return False
         shutil.rmtree(self._part(upload), ignore_errors=True)
         self._size.pop(upload), self._count.pop(upload)
+        return True
 
     def _part(self, upload: str) -> Path:
         return self.folder / f".{upload}.part"
