@@ -93,10 +93,11 @@ def watch(browser: Browser) -> Iterator[Callable[..., Watched]]:
     contexts: list[BrowserContext] = []
     pages: list[Watched] = []
 
-    def opened(url: str, **more: Any) -> Watched:
+    def opened(url: str, *, expected: tuple[str, ...] = (), **more: Any) -> Watched:
         given = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"} | more
         contexts.append(browser.new_context(**given))
         watched = Watched(contexts[-1].new_page(), re.match(r"https?://[^/]+", url)[0])
+        watched.expected += expected
         watched.listen()
         watched.page.goto(url)
         pages.append(watched)

@@ -160,8 +160,7 @@ def test_an_archive_that_leads_out_is_refused(studio, watch, tmp_path):
 
 
 def test_without_the_token_there_is_no_studio(studio, watch):
-    watched = watch(studio.url.split("?")[0])
-    watched.expected.append("403")
+    watched = watch(studio.url.split("?")[0], expected=("403",))
     expect(watched.page.get_by_text("does not know your browser")).to_be_visible()
 
 
