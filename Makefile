@@ -170,5 +170,21 @@ proofs: $(VENV)/.dev $(VENV)/.sources  ## Slow proofs: honesty over seeds, kills
 proof-bundles: $(VENV)/.dev  ## Twenty thousand damaged and forged models: none loads as another one.
 	@cd benchmarks && ../$(BIN)/python bundle_mutations.py
 
+proof-serve: $(VENV)/.dev $(VENV)/.sources  ## The promises of the service, tried under load (minutes).
+	@test -f .serve/reviews/reviews.csv || $(BIN)/headstart examples reviews -o .serve/reviews
+	@test -d .serve/text || { $(OFFLINE) $(BIN)/headstart fit .serve/reviews/reviews.csv --shots 16 \
+	  --strategy scratch --no-curve -o .serve/model && $(BIN)/headstart export .serve/model -o .serve/text; }
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python serve_pictures.py ../.serve/image
+	@cd benchmarks && $(OFFLINE) ../$(BIN)/python serve_proof.py --text ../.serve/text \
+	  --image ../.serve/image && ../$(BIN)/python serve_table.py
+
+bench-serve: proof-serve  ## The service beside LitServe and MLServer, by turns.
+	@test -x .serve/litserve/bin/python || { $(PYTHON) -m venv .serve/litserve && .serve/litserve/bin/pip \
+	  install --quiet --no-compile litserve==0.2.19 numpy onnxruntime tokenizers; }
+	@test -x .serve/mlserver/bin/python || { $(PYTHON) -m venv .serve/mlserver && .serve/mlserver/bin/pip \
+	  install --quiet --no-compile mlserver==1.7.1 numpy onnxruntime tokenizers; }
+	@cd benchmarks && ../$(BIN)/python serve_speed.py ../.serve/text --litserve ../.serve/litserve/bin/python \
+	  --mlserver ../.serve/mlserver/bin/python && ../$(BIN)/python serve_table.py
+
 clean:           ## Remove what make made (never your weights or cached features).
 	@rm -rf $(VENV) $(DEMO) .photos .timm .venv-bench .venv-peers .mypy_cache .ruff_cache
