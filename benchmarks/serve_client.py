@@ -103,7 +103,9 @@ def form_of(picture: bytes) -> tuple[bytes, str]:
 def service(model: str | Path, *options: str, log: str | Path | None = None) -> Iterator[Any]:
     """Yield (port, process) of ``headstart serve``."""
     command = [sys.executable, "-m", "headstart", "serve", str(model), "--port", "0", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(  # a session of its own: the kernel shares cores by sessions
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     ports: list[int] = []
     there = threading.Event()
 
