@@ -42,7 +42,7 @@ MODELS = (
     ("wine-white", "scratch", None),
 )
 LABELS = {"wine-white": "quality"}
-FITTED, ASKED = 600, 300  # items at most
+FITTED, ASKED = 300, 200  # items at most
 
 
 def fitted(
