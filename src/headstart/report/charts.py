@@ -135,7 +135,7 @@ def curve(
     across = Scale(min(logs), max(logs))
     scale, marks = scale_of(values, metric)
     up = Scale(scale.low, scale.high, turned=True)
-    parts = _grid(up, marks, lambda value: tick(metric, value))
+    parts = grid_lines(up, marks, lambda value: tick(metric, value))
     last = -10.0
     for x, one in zip(logs, drawn, strict=True):
         place = across.part(x)
@@ -178,7 +178,8 @@ def _valued(one: Mapping[str, Any], metric: Any) -> str:
     return f"{figures.score(told)} {figures.interval(told)}"
 
 
-def _grid(up: Scale, marks: Sequence[float], label: Callable[[float], str]) -> list[Markup]:
+def grid_lines(up: Scale, marks: Sequence[float], label: Callable[[float], str]) -> list[Markup]:
+    """Draw the round numbers of an upright axis, each with its line."""
     parts = []
     for value in marks:
         parts.append(el("line", x1=0, x2="100%", y1=up(value), y2=up(value), class_="grid"))

@@ -12,7 +12,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from headstart.report import charts, data_sections, figures, item_sections, sections
+from headstart.report import (
+    charts,
+    data_sections,
+    figures,
+    item_sections,
+    learning_section,
+    sections,
+)
 from headstart.report.clean import cleaned
 from headstart.report.clean import name as short
 from headstart.report.sections import Section
@@ -133,7 +140,7 @@ def _sections(
     suspects = item_sections.suspects(evidence, purse)
     found = [
         sections.worth(info),
-        sections.learning(info),
+        learning_section.learning(info),
         sections.classes(info, evidence),
         sections.confusion(evidence),
         sections.confidence(info, evidence),

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from headstart.report import figures
-from headstart.report.charts import _grid
+from headstart.report.charts import grid_lines
 from headstart.report.clean import name as short
 from headstart.report.svg import Scale, el, group, mark, path, stretched, text, ticks
 
@@ -21,7 +21,7 @@ def reliability(bins: Sequence[Mapping[str, Any]]) -> Markup | None:
     """Draw how often the model is right over how sure it says it is; honest is the diagonal."""
     across, up = Scale(0, 1), Scale(0, 1, turned=True)
     marks = [0.0, 0.25, 0.5, 0.75, 1.0]
-    parts = _grid(up, marks, lambda value: figures.percent(value))
+    parts = grid_lines(up, marks, lambda value: figures.percent(value))
     parts += [
         text(across(value), "100%", figures.percent(value), anchor="middle", dy=20, class_="tick")
         for value in marks
@@ -74,7 +74,7 @@ def residuals(truth: Sequence[Any], predicted: Sequence[Any]) -> Markup | None:
         return None
     marks = ticks(min(map(min, pairs)), max(map(max, pairs)))
     across, up = Scale(marks[0], marks[-1]), Scale(marks[0], marks[-1], turned=True)
-    parts = _grid(up, marks, lambda value: figures.few(value) or "0")
+    parts = grid_lines(up, marks, lambda value: figures.few(value) or "0")
     for i, value in enumerate(marks):
         odd = " odd" if i % 2 else ""
         told = figures.few(value) or "0"
