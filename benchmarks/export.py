@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-import headstart as hs
 from common import machine, write_result
 from headstart import bundle, data, encode, sources, strategies
 from headstart.bundle.exporting.write import expected
@@ -51,7 +50,7 @@ def fitted(
     """Return a bundle fitted to a part of an example, and items of another part."""
     home = examples / name
     if not home.exists():
-        hs.fetch_example(name, home)
+        data.fetch_example(name, home)
     path = home if name == "textures" else home / f"{name}.csv"
     task = data.read(str(path), label=LABELS.get(name))
     order = np.random.default_rng(0).permutation(task.n)
