@@ -92,4 +92,6 @@ def test_class_names_take_no_more_room_than_they_need():
             unpack_classes({"classes": names, "classes_dtype": kind})
     found = unpack_classes({"classes": ["a", "bcd"], "classes_dtype": "<U3"})
     assert found.tolist() == ["a", "bcd"]
+    wider = unpack_classes({"classes": ["a"], "classes_dtype": "<U700"})  # a part of longer names
+    assert wider.dtype == np.dtype("<U700")
     assert unpack_classes({"classes": [1, 2], "classes_dtype": "<i8"}).dtype == np.int64

@@ -21,7 +21,8 @@ def unpack_classes(meta: dict[str, Any]) -> AnyArray:
         Their type would take far more room than they need.
     """
     names, kind = meta["classes"], np.dtype(meta["classes_dtype"])
-    if kind.kind not in "OUSbiuf" or kind.itemsize > 4 * max(_longest(names), 4):
+    _longest(names)
+    if kind.kind not in "OUSbiuf" or kind.itemsize * len(names) > 4 * MOST_CHARACTERS:
         raise ValueError(f"classes of type {meta['classes_dtype']!r}")
     return np.array(names, dtype=kind)
 
