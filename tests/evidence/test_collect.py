@@ -117,6 +117,14 @@ def test_many_items_are_sampled_and_every_worst_mistake_is_kept(table):
     assert all(one["label"] != one["predicted"] for one in worst)
 
 
+def test_previews_are_bounded_together(stripes, monkeypatch):
+    monkeypatch.setattr("headstart.evidence.collect.PREVIEWS", 2_000)
+    facts = collect(stripes.judging, stripes.model).facts
+    kept = [one["preview"]["src"] for one in facts["items"] if one["preview"]]
+    assert kept
+    assert sum(map(len, kept)) <= 2_000
+
+
 def test_evidence_travels_with_the_model(table, tmp_path):
     table.save(tmp_path / "model")
     bundle = hs.load(tmp_path / "model")

@@ -36,6 +36,8 @@ SOUNDS = 240
 CELLS, PAIRS = 60, 30
 """Classes up to which the whole table of confusions is told; else so many pairs."""
 RESIDUALS = 1_000
+PREVIEWS = 2_500_000
+"""Characters of previews of items that are kept."""
 SUSPECTS = 24
 LIST = 200
 
@@ -140,7 +142,28 @@ def _items(
         step = max(1, -(-len(both) // SOUNDS)) if task.modality == "audio" else 1
         for place in range(0, len(both), step):
             told[place]["preview"] = shown_of(*both[place])
+        _bounded(told, judging.seed)
     return told
+
+
+def _bounded(told: list[dict[str, Any]], seed: int) -> None:
+    """Drop previews, drawn at random, until they are small enough together."""
+    sizes = {
+        j: sum(map(_size, one["preview"].values())) for j, one in enumerate(told) if one["preview"]
+    }
+    over = sum(sizes.values()) - PREVIEWS
+    for j in np.random.default_rng(seed).permutation(list(sizes)).tolist():
+        if over <= 0:
+            return
+        told[j]["preview"] = None
+        over -= sizes[j]
+
+
+def _size(value: Any) -> int:
+    """Return about how many characters a value takes in JSON."""
+    if isinstance(value, dict):
+        return sum(len(name) + _size(part) for name, part in value.items())
+    return len(str(value)) + 8
 
 
 def item(task: Task, i: int, part: str) -> dict[str, Any]:
