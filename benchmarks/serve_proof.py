@@ -78,7 +78,15 @@ def cases(model: str, image: str) -> dict[str, Any]:
     ):
         command = [str(Path(sys.executable).parent / "schemathesis"), "run"]
         command += [f"http://127.0.0.1:{port}/openapi.json", "--max-examples", "60"]
-        command += ["--seed", "1", "--continue-on-failure", "--no-color", "--no-shrink", "--max-time", "240"]
+        command += [
+            "--seed",
+            "1",
+            "--continue-on-failure",
+            "--no-color",
+            "--no-shrink",
+            "--max-time",
+            "240",
+        ]
         command += ["--checks", "not_a_server_error,status_code_conformance"]
         command += ["--checks", "content_type_conformance,response_schema_conformance"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

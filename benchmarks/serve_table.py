@@ -13,7 +13,8 @@ from typing import Any
 RESULTS = Path(__file__).resolve().parent / "results"
 TITLES = {
     "cases": "1,000 cases and more made up by schemathesis: no 500 (nor a status, type or shape "
-    "that the description does not have)",
+    "that the description does not have). What schemathesis calls a server error is the 501 of "
+    "/explain, which an export cannot do: the description says so",
     "tags": "5,000 requests at concurrency 64, every tenth cancelled, every tenth bad: each "
     "caller gets its own answer (probabilities compared with those of the model asked alone)",
     "overload": "Four times as many requests as can be answered, for 20 s: only 200, 503 and 504, "
