@@ -646,3 +646,42 @@ def test_what_is_fitted_again_says_its_lines_once(fake: Fake) -> None:
     assert told.said.count("tuning takes 201 MB of 1,000.5") == 1
     assert not any(line.startswith("tuning takes 202") for line in told.said)
     assert told.said.count("early stopping") == told.said.count("no stopping") == 1
+
+
+class Hearing(Told):
+    """A reporter that takes facts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts: list[tuple[str, dict[str, Any]]] = []
+
+    def event(self, name: str, **facts: Any) -> None:
+        self.facts.append((name, facts))
+
+
+def test_who_hears_is_told_fold_by_fold_and_nothing_changes(fake: Fake) -> None:
+    silent, _, _ = contest_of()
+    silent.run((*BASELINES, PROBE, KNN))
+    made, _, _ = contest_of()
+    made.reporter = hearing = Hearing()
+    made.run((*BASELINES, PROBE, KNN))
+    made.leave_out([MEANS], "means", "no time", "--budget")
+    assert list(made.outcomes)[:4] == list(silent.outcomes)
+    for entry, outcome in silent.outcomes.items():
+        again = made.outcomes[entry]
+        assert again.dropped == outcome.dropped
+        assert again.predictions is not None
+        assert outcome.predictions is not None
+        assert np.array_equal(again.predictions.labels, outcome.predictions.labels)
+    assert hearing.facts[0][0] == "racing"
+    assert hearing.facts[0][1]["candidates"][-1] == KNN.name
+    folds = [facts for name, facts in hearing.facts if name == "fold"]
+    assert [one["done"] for one in folds if one["candidate"] == PROBE.name] == [1, 2, 3, 4, 5]
+    ended = {facts["candidate"]: facts for name, facts in hearing.facts if name == "outcome"}
+    assert ended[KNN.name]["state"] == "dropped"
+    assert ended[MEANS.name]["state"] == "left out"
+    assert ended[PROBE.name]["score"] == pytest.approx(
+        made.judge.score(made.measured(PROBE)), abs=1e-12
+    )
+    last = [one for one in folds if one["candidate"] == PROBE.name][-1]
+    assert last["score"] == ended[PROBE.name]["score"]

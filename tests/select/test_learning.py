@@ -267,3 +267,25 @@ def test_a_model_that_cannot_be_trained_guesses_and_this_is_said():
 
 def _rest(field):
     return field.labels, field.classes, field.kind, field.modality, field.seed, field.items
+
+
+def test_who_hears_is_told_every_run_of_the_curve(quick):
+    class Hearing(Counter):
+        def event(self, name, **facts):
+            self.stages.append((name, facts))
+
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60, 3)).astype(np.float32)
+    values = features[:, 0] * 2 + rng.normal(size=60) * 0.1
+    task = task_of(values, kind="regression")
+    field = Field({None: task.items, "src": features}, values, (), "regression", "text", 0)
+    judges = Judges(data.split(task, n_splits=3, seed=0))
+    hearing = Hearing()
+    learned = learning_curve(PROBE, field, task, judges, metric="rmse", reporter=hearing)
+    told = [facts for name, facts, *_ in hearing.stages if name == "curve"]
+    assert {one["n"] for one in told} == set(learned.curve.n.tolist())
+    for point in learned.curve.points:
+        mine = [one["transfer"] for one in told if one["n"] == point.n]
+        assert np.mean(mine) == pytest.approx(point.transfer.estimate)
+    assert told[-1]["repeat"] == -1
+    assert told[-1]["unit"] == "labels"
