@@ -23,7 +23,7 @@ def main(target: Path) -> int:
     picked = np.concatenate([np.flatnonzero(found.target == digit)[:6] for digit in range(10)])
     images = [(16 * found.images[i]).clip(0, 255).astype(np.uint8) for i in picked]
     labels = [f"digit {found.target[i]}" for i in picked]
-    result = hs.fit(images, label=labels, strategy="scratch", curve=False)
+    result = hs.fit(images, label=labels, strategy="probe", curve=False)
     with tempfile.TemporaryDirectory() as folder:
         result.save(Path(folder, "model"))
         bundle.export(Path(folder, "model"), target)
