@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -118,7 +119,8 @@ def test_many_items_are_sampled_and_every_worst_mistake_is_kept(table):
 
 
 def test_previews_are_bounded_together(stripes, monkeypatch):
-    monkeypatch.setattr("headstart.evidence.collect.PREVIEWS", 2_000)
+    room = import_module("headstart.evidence.collect")  # the package has a function of that name
+    monkeypatch.setattr(room, "PREVIEWS", 2_000)
     facts = collect(stripes.judging, stripes.model).facts
     kept = [one["preview"]["src"] for one in facts["items"] if one["preview"]]
     assert kept
