@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import tracemalloc
 
 import pytest
 from service_fakes import Asker, Length, Number, picture
 
 from headstart.core.errors import OptionError
 from headstart.serve import Limits
+from headstart.serve.forms import read_form
+from headstart.serve.problems import Problem
+from headstart.serve.reading import Wanted
 from headstart.serve.settings import Settings
 
 
@@ -350,3 +354,40 @@ def test_limits_must_be_positive():
         Settings(port=70000)
     with pytest.raises(OptionError, match="workers"):
         Settings(workers=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", b"ab\n" * 1_000_000),
+        ("a.jsonl", b'"ab"\n' * 1_000_000),
+        ("a.jsonl", b"[" + b"[]," * 1_000_000 + b"[]]"),
+        ("a.csv", b"ab," * 1_000_000),
+        ("a.csv", b"text,n\n" + b"ab," * 1_000_000),
+        ("a.csv", b"text,n\n" + (b"ab," * 45_000 + b'"\n",') * 20),
+    ],
+)
+def test_a_file_never_becomes_far_more_in_memory_than_it_is(name, content):
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n%s\r\n--x--\r\n'
+        % (name.encode(), content)
+    )
+    wanted = Wanted("text", (), Limits())
+    with pytest.raises(Problem):  # loads what it needs
+        read_form(b"--x", b"multipart/form-data; boundary=x", wanted)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Problem) as caught:
+            read_form(body, b"multipart/form-data; boundary=x", wanted)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.status == 413
+    assert most < 6 * len(body) + 16_000_000
+
+
+def test_a_line_separator_within_json_ends_no_line():
+    asker = Asker(Length())
+    content = '"one\u2028two"\r\n\r\n"three"\r\n'.encode()
+    assert run(asker.post(files=[("files", ("a.jsonl", content))])).status_code == 200
+    assert asker.predictor.seen == ["one\u2028two", "three"]

@@ -141,3 +141,27 @@ def test_there_is_room_for_so_much(tmp_path, monkeypatch):
     with pytest.raises(Problem, match="no room") as caught:
         store.add("a" * 300, "b", None, "m", "r")
     assert caught.value.status == 503
+
+
+@pytest.mark.parametrize("predicted", ['"\\ud800"', "1" + 400 * "0", "1e999", "[1]"])
+def test_what_cannot_be_kept_of_a_prediction_is_left_out(tmp_path, predicted):
+    asker = Asker(Length(), corrections=tmp_path)
+    body = f'{{"text": "a", "label": "b", "predicted": {predicted}}}'
+    headers = {"Content-Type": "application/json"}
+    answer = run(asker.post("/corrections", content=body, headers=headers))
+    assert answer.status_code == 201
+    assert lines(tmp_path / "history.jsonl")[0]["predicted"] is None
+    assert lines(tmp_path / "corrections.jsonl") == [{"text": "a", "label": "b"}]
+
+
+def test_only_what_came_since_the_last_time_is_counted(tmp_path, monkeypatch):
+    kept = corrections.Corrections(tmp_path, "text", {})
+    other = corrections.Corrections(tmp_path, "text", {})
+    for place in range(3):
+        other.add(f"text {place}", "a", None, "m", "r")
+    assert len(kept) == 3
+    held = (tmp_path / "corrections.jsonl").read_bytes()
+    (tmp_path / "corrections.jsonl").write_bytes(b"x" * len(held) + b"{}\n")
+    assert len(kept) == 4  # the first bytes were not read again
+    (tmp_path / "corrections.jsonl").write_bytes(b"{}\n")
+    assert len(kept) == 1

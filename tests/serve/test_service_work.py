@@ -343,3 +343,41 @@ def test_starting_measures_and_says_so():
     asker, info = run(ask())
     assert info["batching"]["why"].startswith("one item takes")
     assert '"event": "batching"' in asker.log.getvalue()
+
+
+def test_items_that_are_read_together_are_neither_cut_nor_put_beside_others():
+    async def ask():
+        echo = Echo()
+        work = work_of(echo, together=100, whole=lambda items: "whole" in items)
+        first = await held(echo, work)
+        long = ["whole", *map(str, range(2 * SLICE))]
+        jobs = (["a"], long, ["b"], ["c"])
+        others = [asyncio.create_task(work.ask(one)) for one in jobs]
+        await until(lambda: len(work.waiting) == len(jobs))
+        echo.gate.set()
+        return echo, await asyncio.gather(first, *others)
+
+    echo, found = run(ask())
+    assert [len(call) for call in echo.calls] == [1, 1, 2 * SLICE + 1, 2]
+    assert found[3:] == [["<b>"], ["<c>"]]
+
+
+def test_numbers_with_commas_are_never_read_beside_those_of_another_caller():
+    columns = (("size", "number"), ("place", "category"))
+    together = Asker(Length("table", columns)).service.work.whole
+    assert together([{"size": 1, "place": "a"}, {"size": "1,234", "place": "a"}])
+    assert not together([{"size": "1234", "place": "Rome, Italy"}, {"size": None, "place": None}])
+    assert not Asker(Length()).service.work.whole(["1,234"])
+
+
+def test_the_row_of_a_bad_cell_is_that_in_the_request():
+    def predict(items):
+        if "bad" in items:
+            raise DataError("bad", where=f"items, row {items.index('bad') + 1}")
+        return items
+
+    items = [str(i) for i in range(SLICE + 9)]
+    items[SLICE + 5] = "bad"
+    with pytest.raises(DataError) as caught:
+        run(work_of(predict).ask(items))
+    assert caught.value.where == f"items, row {SLICE + 6}"

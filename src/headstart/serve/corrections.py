@@ -52,7 +52,7 @@ class Corrections:
         self.kind = task.get("kind")
         own = task.get("label")
         self.label = own if modality == "table" and own else "label"
-        self._lock = threading.Lock()
+        self._lock, self._counting = threading.Lock(), threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if modality in ("image", "audio"):
@@ -65,13 +65,15 @@ class Corrections:
                 where="--corrections",
                 got=str(folder),
             ) from error
-        self._n = self._counted()
+        self._n = self._seen = 0
+        self._counted()
         self._bytes = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
     def __len__(self) -> int:
-        if self._size() != self._seen:
-            self._n = self._counted()
-        return self._n
+        with self._counting:
+            if self._size() != self._seen:
+                self._counted()
+            return self._n
 
     def add(self, item: Any, label: Any, predicted: Any, model: str, rid: str) -> None:
         """Store one item with its right label.
@@ -152,19 +154,28 @@ class Corrections:
         except OSError:
             return 0
 
-    def _counted(self) -> int:
-        self._seen = self._size()
+    def _counted(self) -> None:
+        """Count the lines that came since the last time; all of them in a file that shrank."""
+        if self._size() < self._seen:
+            self._n = self._seen = 0
         try:
             with (self.folder / FILE).open("rb") as file:
-                return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+                file.seek(self._seen)
+                while chunk := file.read(1 << 20):
+                    self._n += chunk.count(b"\n")
+                    self._seen += len(chunk)
         except OSError:
-            return 0
+            self._n = self._seen = 0
 
 
 def _plain(value: Any) -> bool:
-    return (isinstance(value, str) and len(value) <= LONGEST) or (
-        isinstance(value, int | float) and math.isfinite(value)
-    )
+    """Say whether a value can be kept as it is: a short whole text, or a number that is finite."""
+    try:
+        if isinstance(value, str):
+            return len(value) <= LONGEST and bool(value.encode() or True)
+        return isinstance(value, int | float) and math.isfinite(value)
+    except (UnicodeEncodeError, OverflowError):  # half a character, or hundreds of digits
+        return False
 
 
 _STARTS = (

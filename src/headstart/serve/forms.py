@@ -5,19 +5,35 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from headstart.core.errors import DataError
 from headstart.serve.problems import Problem, of_data
-from headstart.serve.reading import NOUNS, Asked, Wanted, checked, count, file_item, parse_json
+from headstart.serve.reading import (
+    NOUNS,
+    Asked,
+    Wanted,
+    check_parts,
+    checked,
+    count,
+    file_item,
+    parse_json,
+)
 
 FIELDS = 64
 """Parts of a form that are no items."""
 
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".txt")
 """The files that hold many texts or rows."""
+
+PROBED = 1 << 18
+"""Characters of a table that tell by what its columns are separated."""
+
+_LINE = re.compile("[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")  # as str.splitlines cuts
 
 SHORT = 1000
 """Characters of a field that is no item."""
@@ -225,30 +241,56 @@ def _rows(text: str, ending: str, name: str, wanted: Wanted) -> list[Any]:
     if ending == ".txt":
         if wanted.modality != "text":
             raise Problem(422, "this model takes rows, and a .txt file holds none", where=name)
-        return [line for line in text.splitlines() if line.strip()]
+        return [line for _, line in _lines((one[0] for one in _LINE.finditer(text)), wanted)]
     if ending in (".jsonl", ".ndjson"):
-        return _json_lines(text, name)
+        return _json_lines(text, name, wanted)
     return _delimited(text, ending, name, wanted)
 
 
-def _json_lines(text: str, name: str) -> list[Any]:
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
+def _lines(lines: Iterable[str], wanted: Wanted) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank with their numbers, no more than there may be items."""
+    found = 0
+    for number, line in enumerate(lines, 1):
         if line.strip():
-            try:
-                found.append(json.loads(line))
-            except (ValueError, RecursionError):
-                raise Problem(
-                    422, "this line is not JSON", where=f"{name}, line {number}"
-                ) from None
+            found += 1
+            if found > wanted.limits.items:
+                count(found, wanted)
+            yield number, line
+
+
+def _json_lines(text: str, name: str, wanted: Wanted) -> list[Any]:
+    check_parts(text)
+    found = []
+    for number, line in _lines(io.StringIO(text, newline=None), wanted):
+        try:
+            found.append(json.loads(line))
+        except (ValueError, RecursionError):
+            raise Problem(422, "this line is not JSON", where=f"{name}, line {number}") from None
     return found
+
+
+class _Rows:
+    """Lines of a table; a row of more cells than could be meant is refused while it is read."""
+
+    def __init__(self, text: str, delimiter: str, name: str, wanted: Wanted) -> None:
+        self.lines, self.delimiter, self.name = io.StringIO(text, newline=""), delimiter, name
+        self.most = wanted.limits.columns + wanted.limits.characters
+        self.seen = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.lines:
+            self.seen += line.count(self.delimiter)
+            if self.seen > self.most:
+                raise Problem(413, "a row has too many cells", where=self.name)
+            yield line
 
 
 def _delimited(text: str, ending: str, name: str, wanted: Wanted) -> list[Any]:
     from headstart.data.tables import choose_delimiter
 
-    delimiter = choose_delimiter(text) if ending == ".csv" else "\t"
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    delimiter = choose_delimiter(text[:PROBED]) if ending == ".csv" else "\t"
+    lines = _Rows(text, delimiter, name, wanted)
+    reader = csv.reader(lines, delimiter=delimiter)
     try:
         header = [one.strip() for one in next(reader, [])]
         if len(header) > wanted.limits.columns:
@@ -257,6 +299,7 @@ def _delimited(text: str, ending: str, name: str, wanted: Wanted) -> list[Any]:
             raise Problem(422, "two columns have the same name", where=name)
         found = []
         for row in reader:
+            lines.seen = 0
             if not row:
                 continue
             if len(row) != len(header):

@@ -77,10 +77,7 @@ def parse_json(body: bytes) -> Any:
         400: it is not JSON, is nested too deeply, or holds a number that is not finite.
         413: it has too many parts.
     """
-    if len(body) > PARTS:
-        parts = body.count(b",") + body.count(b"{") + body.count(b"[")
-        if parts > PARTS:
-            raise Problem(413, f"the body has {parts:,} parts, and may have {PARTS:,}")
+    check_parts(body)
     try:
         return json.loads(body, parse_constant=_no_number)
     except RecursionError:
@@ -92,6 +89,21 @@ def parse_json(body: bytes) -> Any:
             where="body",
             hint='send {"items": [...]}',
         ) from None
+
+
+def check_parts(body: bytes | str) -> None:
+    """Refuse JSON that would become far more in memory than it is.
+
+    Raises
+    ------
+    Problem
+        413.
+    """
+    if len(body) > PARTS:
+        signs: Any = (b",", b"{", b"[") if isinstance(body, bytes) else (",", "{", "[")
+        parts = sum(body.count(sign) for sign in signs)
+        if parts > PARTS:
+            raise Problem(413, f"the body has {parts:,} parts, and may have {PARTS:,}")
 
 
 def _no_number(name: str) -> NoReturn:

@@ -51,6 +51,7 @@ class Service:
             seconds=settings.limits.answer_seconds,
             watch=lambda items, jobs: self.metrics.calls.observe(items),
             count=self.metrics.queue.set,
+            whole=self._read_together,
         )
         self.batching = Batching(1, "not measured").told()
         self.watch = Watch(predictor.reference(), self._drift)
@@ -72,6 +73,15 @@ class Service:
         )
         self.watch.take(items, found)
         return found
+
+    def _read_together(self, items: Sequence[Any]) -> bool:
+        """Say whether rows hold numbers with commas: what 1,234 is, the whole column says."""
+        if self.predictor.modality != "table":
+            return False
+        names = [name for name, held in self.predictor.columns if held not in ("category", "text")]
+        return any(
+            isinstance(row.get(name), str) and "," in row[name] for row in items for name in names
+        )
 
     def _drift(self, found: Sequence[Compared]) -> None:
         self.metrics.drift(found)

@@ -6,13 +6,14 @@ input for each column. Outputs are ``label``, ``confidence``, ``abstained`` and 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from headstart._version import __version__
-from headstart.serve.asking import ask
+from headstart.serve.asking import SMALL, ask
 from headstart.serve.guard import Receive, Request, Send, read_body, reply
 from headstart.serve.predictor import Answer
 from headstart.serve.problems import Problem
@@ -80,15 +81,11 @@ async def infer(service: Service, request: Request, receive: Receive, send: Send
         raise Problem(
             415, "the body must be JSON; binary data is not taken", where="Content-Type", close=True
         )
-    held = parse_json(await read_body(service, request, receive))
-    if not isinstance(held, dict):
-        raise Problem(400, "the body is not an object", where="body")
-    rid = held.get("id")
-    if rid is not None and (not isinstance(rid, str) or len(rid) > 200):
-        raise Problem(400, "this is not a text of at most 200 characters", where="id")
-    items = checked(items_of(held.get("inputs"), service), service.wanted)
+    body = await read_body(service, request, receive)
+    plain = len(body) <= SMALL and service.wanted.modality in ("text", "table")
+    read = _read(body, service) if plain else await asyncio.to_thread(_read, body, service)
+    items, wanted, rid = read
     request.items = len(items)
-    wanted = _wanted(held.get("outputs"), service)
     answers = await ask(service, items, receive)
     found: dict[str, Any] = {
         "model_name": service.settings.name,
@@ -98,6 +95,18 @@ async def infer(service: Service, request: Request, receive: Receive, send: Send
     if rid is not None:
         found["id"] = rid
     await reply(service, request, send, json.dumps(found).encode())
+
+
+def _read(body: bytes, service: Service) -> tuple[list[Any], set[str], str | None]:
+    """Return the items of a request, the outputs it wants, and its id."""
+    held = parse_json(body)
+    if not isinstance(held, dict):
+        raise Problem(400, "the body is not an object", where="body")
+    rid = held.get("id")
+    if rid is not None and (not isinstance(rid, str) or len(rid) > 200):
+        raise Problem(400, "this is not a text of at most 200 characters", where="id")
+    items = checked(items_of(held.get("inputs"), service), service.wanted)
+    return items, _wanted(held.get("outputs"), service), rid
 
 
 def items_of(inputs: Any, service: Service) -> list[Any]:

@@ -2,7 +2,8 @@
 
 The event loop puts jobs into the line and awaits their answers; one thread takes them out and asks
 the model. Long jobs are cut into slices, and other jobs come in between; short jobs that wait are
-asked together where that pays. What nobody waits for any more is not computed.
+asked together where that pays. What nobody waits for any more is not computed. Items that are read
+together (cells of a column) are neither cut nor put beside those of others.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Job:
     future : asyncio.Future
     made : list
         The answers so far.
+    whole : bool
+        All items are asked in one call, and no others with them.
     """
 
     items: Sequence[Any]
@@ -46,6 +49,7 @@ class Job:
     future: asyncio.Future[list[Any]]
     loop: asyncio.AbstractEventLoop
     made: list[Any] = field(default_factory=list)
+    whole: bool = False
 
     @property
     def left(self) -> int:
@@ -75,6 +79,8 @@ class Work:
         Told the number of items and of jobs of each call.
     count : callable, optional
         Told how many jobs wait or are computed, when that changes.
+    whole : callable, optional
+        Says of items whether the answer to one depends on which others are asked with it.
     """
 
     def __init__(
@@ -86,9 +92,10 @@ class Work:
         together: int = 1,
         watch: Callable[[int, int], None] | None = None,
         count: Callable[[int], None] | None = None,
+        whole: Callable[[Sequence[Any]], bool] | None = None,
     ) -> None:
         self.predict, self.queue, self.seconds, self.together = predict, queue, seconds, together
-        self.watch, self.count = watch, count
+        self.watch, self.count, self.whole = watch, count, whole
         self.waiting: deque[Job] = deque()
         self.inside = 0
         self._ready = threading.Condition()
@@ -138,6 +145,7 @@ class Work:
         future: asyncio.Future[list[Any]] = loop.create_future()
         seconds = self.seconds if seconds is None else seconds
         job = Job(items, call, time.monotonic() + seconds, future, loop)
+        job.whole = call is not None or (self.whole is not None and self.whole(items))
         late = loop.call_later(seconds, _give_up, future, seconds)
         self._inside(1)
         try:
@@ -175,12 +183,12 @@ class Work:
             if job.dead:
                 self.waiting.popleft()
                 continue
-            fits = job.call is None and job.left <= room
+            fits = not job.whole and job.left <= room
             if jobs and not fits:
                 break
             self.waiting.popleft()
             jobs.append(job)
-            if job.call is not None:
+            if job.whole:
                 break
             room = (room if len(jobs) > 1 else self.together) - job.left
         return jobs
@@ -206,7 +214,7 @@ class Work:
 
     def _alone(self, job: Job) -> None:
         begin = len(job.made)
-        part = job.items if job.call is not None else job.items[begin : begin + SLICE]
+        part = job.items if job.whole else job.items[begin : begin + SLICE]
         try:
             job.made += self._asked(job.call or self.predict, part, 1)
         except Exception as error:
@@ -258,6 +266,9 @@ def _shifted(error: Exception, begin: int) -> Exception:
     import re
 
     where = re.sub(
-        r"(items?[ \[])(\d+)", lambda m: f"{m[1]}{int(m[2]) + begin}", error.where, count=1
+        r"(items?(?:[ \[]|, row ))(\d+)",
+        lambda m: f"{m[1]}{int(m[2]) + begin}",
+        error.where,
+        count=1,
     )
     return DataError(error.what, where=where, got=error.got, allowed=error.allowed, hint=error.hint)
