@@ -289,3 +289,44 @@ def test_a_full_disk_is_told(tmp_path):
 
 def test_a_root_that_is_the_whole_disk_works():
     assert Places((Path("/"),)).listing("/", 5)["parent"] is None
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_damaged_archive_is_told_and_thrown_away(tmp_path, method):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as made:
+        made.writestr("a/1.txt", os.urandom(3000))
+    damaged = bytearray(packed.getvalue())
+    damaged[40:400] = b"\xff" * 360
+    uploads = Uploads(tmp_path / "u", SMALL)
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        sent(uploads, "a.zip", bytes(damaged))
+    assert not list((tmp_path / "u").iterdir())
+
+
+def test_half_a_file_is_not_kept_and_may_be_sent_again(tmp_path):
+    async def broken():
+        yield b"1"
+        raise ConnectionError
+
+    async def whole():
+        yield b"123"
+
+    uploads = Uploads(tmp_path / "u", SMALL)
+    upload = uploads.begin(1, 3)
+    with pytest.raises(DataError):
+        asyncio.run(uploads.receive(upload, "a.csv", broken()))
+    asyncio.run(uploads.receive(upload, "a.csv", whole()))
+    assert uploads.end(upload).read_bytes() == b"123"
+
+
+def test_an_upload_that_is_dropped_while_it_comes_is_told(tmp_path):
+    uploads = Uploads(tmp_path / "u", SMALL)
+    upload = uploads.begin(1, 3)
+
+    async def body():
+        uploads.drop(upload)
+        yield b"1"
+
+    with pytest.raises(DataError, match="no such upload"):
+        asyncio.run(uploads.receive(upload, "a.csv", body()))

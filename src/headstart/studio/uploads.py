@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import lzma
 import secrets
 import shutil
 import stat
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from headstart.core.errors import DataError
 from headstart.data.tables import table_ending
@@ -103,19 +106,30 @@ class Uploads:
             raise DataError("too many files", where="upload", allowed=self.limits.files)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as file:
-                taken = 0
-                async for block in body:
-                    taken += len(block)
-                    self._size[upload] += len(block)
-                    self._check(upload, taken, name)
-                    file.write(block)
+            file = target.open("xb")
+            try:
+                with file:
+                    await self._take(upload, name, body, file)
+            except BaseException:  # half a file is none, and may be sent again
+                target.unlink(missing_ok=True)
+                raise
         except FileExistsError as error:
             raise DataError("this file was sent twice", where="upload", got=name[:120]) from error
         except OSError as error:
             raise DataError(
                 f"the file could not be kept: {error.strerror}", where="upload", got=name[:120]
             ) from error
+
+    async def _take(
+        self, upload: str, name: str, body: AsyncIterator[bytes], file: IO[bytes]
+    ) -> None:
+        taken = 0
+        async for block in body:
+            self._known(upload)  # it may have been dropped, or ended, meanwhile
+            taken += len(block)
+            self._size[upload] += len(block)
+            self._check(upload, taken, name)
+            file.write(block)
 
     def end(self, upload: str) -> Path:
         """Finish an upload, unpack it if it is an archive; return what is to be read.
@@ -230,7 +244,7 @@ def unpack(archive: Path, target: Path, limits: Limits) -> None:
             left = limits.unpacked_bytes
             for info, path in members:
                 left -= _write(opened, info, target.joinpath(*path.parts), left)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"the archive cannot be unpacked: {error}",
             where=archive.name,
@@ -240,6 +254,13 @@ def unpack(archive: Path, target: Path, limits: Limits) -> None:
         raise DataError(
             f"the archive cannot be unpacked: {error.strerror}", where=archive.name
         ) from error
+
+
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, EOFError, RuntimeError, ValueError),
+)
+"""What reading a damaged archive raises."""
 
 
 def _members(

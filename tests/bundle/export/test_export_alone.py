@@ -164,6 +164,13 @@ def test_the_command_says_what_it_cannot_use(modality, given, said, exported, ca
     assert said in capsys.readouterr().err
 
 
+def test_a_cell_that_is_too_long_is_told(exported, tmp_path, capsys):
+    (tmp_path / "long.csv").write_text("a" * 200_000, "utf-8")
+    where = exported(("scratch", "classification", "table"))[1]
+    assert main([str(tmp_path / "long.csv")], directory=where) == 2
+    assert "cannot be read: field larger" in capsys.readouterr().err
+
+
 def test_items_that_are_none_are_told(exported):
     from headstart.core.errors import DataError, OptionError
 

@@ -116,7 +116,10 @@ def _text(path: Path) -> str:
 
 def _rows(path: Path, delimiter: str) -> list[dict[str, Any]]:
     reader = csv.DictReader(_text(path).splitlines(keepends=True), delimiter=delimiter)
-    return [{key: value for key, value in row.items() if key is not None} for row in reader]
+    try:
+        return [{key: value for key, value in row.items() if key is not None} for row in reader]
+    except csv.Error as error:
+        raise DataError(f"cannot be read: {error}", where=str(path)) from None
 
 
 def _column(rows: list[dict[str, Any]], column: str | None, where: str) -> str:
