@@ -128,6 +128,7 @@ class DomainResult:
             shift=self.shift,
             by=self.judged_by,
             metric=self.metric,
+            learnt=self.chosen.strategy != "source-only",
             seed=self.seed,
         )
 

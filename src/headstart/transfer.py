@@ -272,7 +272,7 @@ def fit(
         train,
         judge,
         found.get(shipped.name) if judge is not None else board.measured.get(shipped.name),
-        answers=answering.answers,
+        answering=answering,
         inputs=(view.inputs, view.judged),
         sources=[entry.source for entry in (shipped, pick.best) if entry and entry.source],
         by=judged.by,

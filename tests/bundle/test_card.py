@@ -132,11 +132,10 @@ def test_each_verdict_has_its_words(verdict, words, majority):
     assert "**-2.5 [-4, -1] (rmse saved)** over scratch, measured on the same 20 held-out" in body
 
 
-def test_what_the_learning_curve_and_the_abstention_found_is_told(majority):
+def test_what_else_was_found_is_told(majority):
     extra = {
         "judged_by": "5 folds",
         "class_counts": {"birnen": 3, "q,uitten": 12},
-        "label_multiplier": {"estimate": 6.04, "low": 2, "high": 9},
         "languages": {"de": 0.9, "../x": 0.1},
         "calibration": {"method": "temperature", "ece_before": 0.1, "ece_after": 0.05, "why": "y"},
         "abstention": {"promise": "It answers 80 %."},
@@ -146,7 +145,6 @@ def test_what_the_learning_curve_and_the_abstention_found_is_told(majority):
     }
     front, body = parts(card_of(bundle.in_memory(replace(majority, extra=extra)).manifest))
     assert front["language"] == ["de"]
-    assert "about 6.0 times the labels" in body
     assert "1 of its 3 classes had fewer than 10 training items" in body
     assert "temperature; expected error of the confidence 0.100 before, 0.050 after; y" in body
     assert "It abstains where it is not sure. It answers 80 %." in body
@@ -154,6 +152,26 @@ def test_what_the_learning_curve_and_the_abstention_found_is_told(majority):
     assert "adapted to another domain by coral" in body
     assert "names one of its classes" in body
     assert "Seed: 3." in body
+
+
+@pytest.mark.parametrize(
+    ("verdict", "censored", "words"),
+    [
+        ("positive", None, "From scratch about 8.0 times"),
+        ("positive", "above", "From scratch more than 8.0 times"),
+        ("positive", "below", ""),
+        ("inconclusive", None, ""),
+    ],
+)
+def test_the_labels_that_scratch_needs_are_told_as_far_as_they_are_known(
+    verdict, censored, words, majority
+):
+    gain = Gain(0.2, 0.1, 0.3, 20, metric="accuracy", verdict=verdict)
+    extra = {"label_multiplier": {"estimate": 8.0, "low": 2.0, "high": None, "censored": censored}}
+    made = replace(majority, gain=gain, extra=extra)
+    _, body = parts(card_of(bundle.in_memory(made).manifest))
+    assert words in body
+    assert ("From scratch" in body) is bool(words)
 
 
 def test_a_source_of_the_hub_is_the_base_model_and_no_other_is(probe):

@@ -13,7 +13,16 @@ from tests import samples
 import headstart as hs
 from headstart.bundle.examples import Evidence, from_files, to_files
 from headstart.core.errors import BundleCorruptError, OptionError
-from headstart.evidence import collect
+from headstart.core.types import Skipped, Task
+from headstart.evaluate.calibration import calibrate, expected_calibration_error
+from headstart.evaluate.predictions import Predictions
+from headstart.evidence import collect, judging
+from headstart.evidence.importance import importance
+from headstart.evidence.problems import problems
+from headstart.select import Answering
+from headstart.select.label_next import Advice
+from headstart.select.measured import Measured
+from headstart.strategies.answers import Answers
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +158,12 @@ def test_items_can_be_left_out(stripes, tmp_path):
     assert facts["classes"] == stripes.evidence.facts["classes"]
 
 
+def test_without_items_it_still_says_that_nobody_looked(table):
+    kept = Evidence({**SOUND, "findings": None}, np.zeros(0, np.int64), np.zeros((0, 0)))
+    assert kept.without_items().facts["findings"] is None
+    assert table.evidence.without_items().facts["findings"] is not None
+
+
 def test_the_same_judging_makes_the_same_evidence(table):
     assert collect(table.judging, table.model).facts == table.evidence.facts
 
@@ -202,3 +217,113 @@ def test_examples_of_another_shape_are_refused(weights, wrong):
         vectors[0, 0] = np.nan
     with pytest.raises(BundleCorruptError, match="examples"):
         from_files(to_files(Evidence(SOUND, places, vectors)), bundle.manifest)
+
+
+def test_items_on_which_the_model_abstains_are_told(table):
+    silent = np.arange(table.judging.task.n) % 3 == 0
+    facts = collect(replace(table.judging, silent=silent), table.model, items=False).facts
+    ids = table.judging.task.ids
+    assert {one["id"] for one in facts["items"] if one["abstained"]} == {
+        name for name, quiet in zip(ids, silent, strict=True) if quiet
+    }
+
+
+def test_a_model_that_always_answers_abstains_on_nothing(table):
+    assert {one["abstained"] for one in table.evidence.facts["items"]} == {None}
+
+
+def test_confidence_is_that_of_a_calibration_by_other_items(table):
+    rng = np.random.default_rng(0)
+    n = 110
+    truth = np.asarray(table.task.labels)
+    right = rng.random(n) < 0.7
+    names = np.array(table.task.classes, dtype=object)
+    said = np.where(right, truth, np.where(truth == names[0], names[1], names[0]))
+    shares = np.where(said[:, None] == names[None, :], 0.99, 0.01)
+    predictions = Predictions(said, shares, table.task.classes)
+    found = calibrate(truth, predictions, parts=np.arange(n) % 5)
+    assert found.held is not None
+    error = expected_calibration_error(found.held.max(axis=1), right)
+    assert error == pytest.approx(found.ece_after.estimate, abs=1e-9)
+    told = judging(
+        table.task,
+        None,
+        Measured(np.arange(n), predictions),
+        answering=Answering(Answers(found.calibration), found),
+        inputs=({}, {}),
+        sources=[],
+        by="out of fold",
+        metric="accuracy",
+        seed=0,
+        about_labels=Advice(),
+    )
+    assert np.array_equal(told.predictions.probabilities, found.held)
+
+
+def test_importance_rests_on_groups_and_is_left_out_where_it_is_not_defined(table):
+    one = table.judging
+    names = {"acid", "cellar"}
+    alone = {x["column"]: x["high"] - x["low"] for x in importance(one, table.model)}
+    few = replace(one.task, groups=np.arange(one.task.n) // 10)
+    grouped = {
+        x["column"]: x["high"] - x["low"] for x in importance(replace(one, task=few), table.model)
+    }
+    assert all(grouped[name] > alone[name] for name in names)
+    same = np.flatnonzero(one.task.labels == "plain")
+    narrow = replace(
+        one, task=one.task.take(same), predictions=one.predictions.take(same), metric="roc_auc"
+    )
+    assert importance(narrow, table.model) is None
+
+
+def _texts(texts, labels, groups=None):
+    ids = tuple(f"row {i + 1}" for i in range(len(texts)))
+    groups = np.arange(len(texts)) if groups is None else groups
+    return Task(
+        "text", "classification", texts, np.array(labels, object), ids, groups, classes=("x", "y")
+    )
+
+
+def test_a_copy_across_the_parts_is_told_once_with_the_label_of_each(table):
+    train = _texts(["a cold grey morning", "the train was late", "we went home"], ["x", "x", "x"])
+    judge = _texts(["something else here", "the train was late"], ["x", "y"])
+    one = replace(table.judging, train=train, task=judge, apart=True)
+    told = problems(one)["duplicates"]
+    (pair,) = told["pairs"]
+    assert {pair["a"], pair["b"]} == {"row 2", "test: row 2"}
+    assert pair["across"] is True
+    assert dict(zip((pair["a"], pair["b"]), pair["labels"], strict=True)) == {
+        "row 2": "x",
+        "test: row 2": "y",
+    }
+    assert told["items"] == 1
+
+
+def test_a_copy_that_was_left_out_of_the_training_part_is_no_leak(table):
+    train = _texts(["a cold grey morning", "we went home"], ["x", "y"])
+    train = replace(train, skipped=(Skipped("row 9", "repeats the test item row 1"),))
+    judge = _texts(["the train was late"], ["x"])
+    one = replace(table.judging, train=train, task=judge, apart=True)
+    assert problems(one)["duplicates"] == {"pairs": [], "items": 0}
+
+
+def test_a_long_text_is_kept_no_longer_than_its_preview():
+    room = import_module("headstart.evidence.collect")
+    words = [{"text": "stone " * 100, "weight": 0.1} for _ in range(40)]
+    told = room._cut({"kind": "text", "tokens": words})["tokens"]
+    assert "".join(one["text"] for one in told) == ("stone " * 4_000)[:2_000]
+    columns = [{"name": str(i), "value": "x" * 500, "weight": i / 100} for i in range(60)]
+    kept = room._cut({"kind": "row", "columns": columns})["columns"]
+    assert {one["name"] for one in kept} == {str(i) for i in range(20, 60)}
+    assert all(len(one["value"]) == 120 for one in kept)
+
+
+def test_what_a_model_says_of_labels_it_learnt_from_is_left_out():
+    frame = samples.wine_like(70)
+    moved = samples.wine_like(40, seed=1)
+    moved["acid"] += 1.0
+    moved.loc[20:, "grade"] = None
+    result = hs.transfer_from(frame, moved, label="grade", strategy="linear-ot")
+    theirs = [one for one in result.evidence.facts["items"] if one["part"] == "judged"]
+    assert sum(one["label"] is not None for one in theirs) == 20
+    assert all((one["predicted"] is None) == (one["label"] is not None) for one in theirs)

@@ -164,6 +164,38 @@ def test_why_a_number_was_predicted_is_told_in_its_units():
     assert "points" not in part
 
 
+@pytest.mark.parametrize("apart", [True, False, None])
+def test_it_is_told_where_the_model_had_learnt_from_what_it_is_asked_about(apart):
+    facts, told = numbers()
+    columns = [{"name": "age", "value": 61.0, "weight": -12.5}]
+    why = {"kind": "row", "method": "occlusion", "label": None, "columns": columns}
+    told["mistakes"] = [{"item": 3, "preview": None, "explanation": why}]
+    told["judged"]["apart"] = apart
+    html = render(facts, told)
+    for key, words in (
+        ("mistakes", "has learnt from these items since"),
+        ("importance", "learnt from the rows that are shuffled"),
+    ):
+        part = html.split(f'<section id="{key}"')[1].split("</section>")[0]
+        assert (words in part) is (apart is False)
+
+
+def test_copies_without_a_count_of_groups_make_a_whole_sentence():
+    told = numbers()[1]
+    pair = {"a": "x", "b": "y", "same": "exact", "labels": [], "across": False}
+    told["duplicates"] = {"pairs": [pair], "items": 1}
+    html = render(numbers()[0], told)
+    assert "1 items repeat one another. Items" in html
+
+
+def test_data_at_which_nobody_looked_are_not_called_sound():
+    facts, told = numbers()
+    html = render(facts, {**told, "findings": None, "duplicates": None, "skipped": []})
+    part = html.split('<section id="findings"')[1].split("</section>")[0]
+    assert "headstart check DATA" in part
+    assert "Nothing odd" not in part
+
+
 def test_many_mistakes_are_folded_away():
     told = evidence("image", 90)
     told["mistakes"] = [{**one, "item": i} for i, one in enumerate(told["mistakes"] * 3)]

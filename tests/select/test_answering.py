@@ -75,6 +75,19 @@ def test_the_risk_holds_on_items_that_judge():
     assert np.mean(kept) >= 0.9
 
 
+def test_which_of_the_items_that_judge_are_left_unanswered_is_kept():
+    X, labels, _ = drawn(300, 1.1)
+    decided, _, _ = decide(X, labels, 0.05)
+    answered = 1.0 - decided.silent.mean()
+    assert 0 < answered < 1
+    assert answered == pytest.approx(decided.abstention.rule.coverage.estimate)
+    fresh = drawn(400, 1.1, 7)
+    judged, _, _ = decide(X, labels, 0.05, judge=fresh[:2])
+    assert len(judged.silent) == 400
+    assert 1.0 - judged.silent.mean() == pytest.approx(judged.abstention.coverage.estimate)
+    assert decide(X, labels, None)[0].silent is None
+
+
 def test_foreign_items_are_not_answered():
     X, labels, foreign = drawn(600, 0.5)
     decided, model, task = decide(X, labels, 0.05)

@@ -63,7 +63,7 @@ def worth(facts: Mapping[str, Any]) -> list[str]:
         f"{items}; the brackets hold the 95 % interval. A plus always means better.",
         "",
         f"This model is {escaped(facts['name'])}.",
-        *_multiplier(facts),
+        *(_multiplier(facts) if gain.get("verdict") == "positive" else ()),
     ]
 
 
@@ -78,12 +78,16 @@ def _units(value: Any) -> str:
 
 
 def _multiplier(facts: Mapping[str, Any]) -> list[str]:
-    found = facts.get("label_multiplier")
+    found, beyond = facts.get("label_multiplier"), None
     if isinstance(found, Mapping):
+        beyond = found.get("censored")
         found = found.get("estimate")
     if not isinstance(found, int | float) or not math.isfinite(found) or found <= 0:
         return []
-    return ["", f"From scratch about {found:.1f} times the labels would be needed for as much."]
+    about = {None: "about", "above": "more than"}.get(beyond)
+    if about is None:
+        return []
+    return ["", f"From scratch {about} {found:.1f} times the labels would be needed for as much."]
 
 
 def measured(facts: Mapping[str, Any]) -> list[str]:

@@ -76,7 +76,8 @@ class Evidence:
         facts = dict(self.facts)
         for name in ("items", "mistakes", "suspects"):
             facts[name] = [_bare(one) for one in facts.get(name) or []]
-        facts["findings"] = [{**one, "examples": []} for one in facts.get("findings") or []]
+        if facts.get("findings") is not None:  # None says that nobody looked
+            facts["findings"] = [{**one, "examples": []} for one in facts["findings"]]
         facts["duplicates"] = None
         return Evidence(facts, np.zeros(0, np.int64), np.zeros((0, 0), np.float16))
 

@@ -100,8 +100,13 @@ def _cell(value: Any) -> str | float | None:
     if isinstance(value, int | float | np.number):
         number = float(f"{float(value):.6g}")
         return number if math.isfinite(number) else str(number)
-    text = str(value)
-    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+    return str(short_cell(str(value)))
+
+
+def short_cell(value: Any) -> Any:
+    """Return a value of a table, cut where it is a long text."""
+    long = isinstance(value, str) and len(value) > _CELL
+    return value[: _CELL - 1] + "…" if long else value
 
 
 def _url(media: str, raw: bytes) -> str:

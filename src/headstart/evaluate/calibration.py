@@ -48,6 +48,9 @@ class Calibrated:
     ece_before, ece_after, brier_before, brier_after : Score or None
         Expected calibration error and Brier score with their 95 % intervals; those after it are
         of items that did not fit it. None where there were too few items.
+    held : ndarray of shape (n, k) or None
+        The calibrated probabilities, of each item by what the other parts fitted; None where
+        nothing is changed.
     """
 
     calibration: Calibration | None
@@ -57,6 +60,7 @@ class Calibrated:
     ece_after: Score | None = None
     brier_before: Score | None = None
     brier_after: Score | None = None
+    held: FloatArray | None = None
 
     @property
     def method(self) -> str:
@@ -184,7 +188,8 @@ def calibrate(
         best = Calibration(fit_temperature(known, codes))
     elif chosen == "bias":
         best = fit_bias(known, codes)
-    return Calibrated(best, why, n, *measured)
+    held = None if best is None else after
+    return Calibrated(best, why, n, measured[0], measured[1], measured[2], measured[3], held)
 
 
 def measure(

@@ -18,6 +18,7 @@ from headstart.core.types import (
     Task,
     subset,
 )
+from headstart.data.previews import LARGE_COLUMNS, LARGE_TEXT, short_cell
 from headstart.evaluate import Predictions
 from headstart.evaluate.by_class import class_scores, confusion, reliability
 from headstart.evidence.held import Judging
@@ -69,7 +70,12 @@ def collect(
     places, how = _placed(judging, told, shown, learnt)
     facts: dict[str, Any] = {
         "schema": SCHEMA,
-        "judged": {"by": judging.by, "n": task.n, "metric": judging.metric},
+        "judged": {
+            "by": judging.by,
+            "n": task.n,
+            "metric": judging.metric,
+            "apart": judging.apart,
+        },
         "items": told,
         "map": {"method": how, "n": len(told)},
         "mistakes": _mistakes(judging, model, wrong, shown, items),
@@ -134,16 +140,23 @@ def _items(
             | {
                 "predicted": label_of(said.labels[i]),
                 "confidence": None if confidence is None else round(float(confidence[i]), 4),
+                "abstained": None if judging.silent is None else bool(judging.silent[i]),
             }
         )
     told += [item(judging.train, i, "training") for i in learnt.tolist()]
     if items:
         both = [(task, i) for i in shown.tolist()] + [(judging.train, i) for i in learnt.tolist()]
-        step = max(1, -(-len(both) // SOUNDS)) if task.modality == "audio" else 1
-        for place in range(0, len(both), step):
-            told[place]["preview"] = shown_of(*both[place])
-        _bounded(told, judging.seed)
+        with_previews(told, both, judging.seed)
     return told
+
+
+def with_previews(told: list[dict[str, Any]], items: Sequence[tuple[Task, int]], seed: int) -> None:
+    """Write the previews of items (a task and a place each), as many as there is room for."""
+    sounds = bool(items) and items[0][0].modality == "audio"
+    step = max(1, -(-len(items) // SOUNDS)) if sounds else 1
+    for place in range(0, len(items), step):
+        told[place]["preview"] = shown_of(*items[place])
+    _bounded(told, seed)
 
 
 def _bounded(told: list[dict[str, Any]], seed: int) -> None:
@@ -248,8 +261,27 @@ def _mistakes(
     labels = [str(judging.predictions.labels[i]) for i in wrong[:EXPLAINED]]
     named = labels if task.classes else None
     for one, why in zip(told, model.explain(some, labels=named), strict=False):
-        one["explanation"] = why
+        one["explanation"] = _cut(why)
     return told
+
+
+def _cut(why: dict[str, Any]) -> dict[str, Any]:
+    """Return an explanation with no more of the item than its preview: the beginning of a text."""
+    if why["kind"] == "text":
+        tokens, left = [], LARGE_TEXT
+        for one in why["tokens"]:
+            if left <= 0:
+                break
+            tokens.append({**one, "text": one["text"][:left]})
+            left -= len(one["text"])
+        return {**why, "tokens": tokens}
+    if why["kind"] == "row":
+        columns = why["columns"]
+        if len(columns) > LARGE_COLUMNS:
+            columns = sorted(columns, key=lambda one: -abs(one["weight"]))[:LARGE_COLUMNS]
+        columns = [{**one, "value": short_cell(one["value"])} for one in columns]
+        return {**why, "columns": columns}
+    return why
 
 
 def _measures(judging: Judging, confidence: FloatArray | None) -> dict[str, Any]:

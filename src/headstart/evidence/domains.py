@@ -9,7 +9,7 @@ import numpy as np
 from headstart.bundle.examples import MOST_ITEMS, SCHEMA, Evidence
 from headstart.core.types import FloatArray, IntArray, Task, subset
 from headstart.evaluate import Shift
-from headstart.evidence.collect import item, label_of, shown_of
+from headstart.evidence.collect import item, label_of, with_previews
 from headstart.evidence.layout import layout
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def collect_domains(
     shift: Shift | None,
     by: str,
     metric: str,
+    learnt: bool = True,
     seed: int = 0,
 ) -> Evidence:
     """Put together what a report shows of a model that went from one domain to another.
@@ -40,6 +41,9 @@ def collect_domains(
     shift : Shift or None
     by, metric : str
         What judged, and by which measure.
+    learnt : bool
+        The model learnt from the labelled items of the target, so that what it says of them now
+        tells nothing and is left out.
     seed : int
 
     Returns
@@ -52,13 +56,14 @@ def collect_domains(
     said = model.predictions(subset(target.items, theirs))
     told = [item(source, i, "training") for i in ours.tolist()]
     for place, i in enumerate(theirs.tolist()):
-        one = item(target, i, "judged") | {"predicted": label_of(said.labels[place])}
-        if said.probabilities is not None:
-            one["confidence"] = round(float(said.probabilities[place].max()), 4)
+        one = item(target, i, "judged")
+        if one["label"] is None or not learnt:
+            one["predicted"] = label_of(said.labels[place])
+            if said.probabilities is not None:
+                one["confidence"] = round(float(said.probabilities[place].max()), 4)
         told.append(one)
     both = [(source, i) for i in ours.tolist()] + [(target, i) for i in theirs.tolist()]
-    for one, (task, i) in zip(told, both, strict=True):
-        one["preview"] = shown_of(task, i)
+    with_previews(told, both, seed)
     facts: dict[str, Any] = {
         "schema": SCHEMA,
         "judged": {"by": by, "n": target.n, "metric": metric},

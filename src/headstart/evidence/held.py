@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.core.types import FloatArray, Skipped, Task
+from headstart.core.types import AnyArray, FloatArray, Skipped, Task
 from headstart.evaluate import Predictions
 from headstart.select.label_next import Advice
 from headstart.select.measured import Measured
 
 if TYPE_CHECKING:
+    from headstart.select import Answering
     from headstart.select.label_next import ClassNeed, Suspect
-    from headstart.strategies.answers import Answers
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,8 @@ class Judging:
     task : Task
         The items that judged, with their labels.
     predictions : Predictions
-        Of what is handed back, for these items, by models that had not seen them; calibrated.
+        Of what is handed back, for these items, by models that had not seen them; calibrated by
+        items other than they.
     train : Task
         The items that were learnt from; the same ones where out-of-fold predictions judged.
     apart : bool
@@ -43,6 +44,8 @@ class Judging:
     suspects, neediest : tuple
         Labels that are probably wrong, and classes that are recognised worst.
     skipped : tuple of Skipped
+    silent : ndarray of shape (n,), bool, or None
+        Which items the model abstains on; None where it always answers.
     """
 
     task: Task
@@ -58,6 +61,7 @@ class Judging:
     suspects: tuple[Suspect, ...] = ()
     neediest: tuple[ClassNeed, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    silent: AnyArray | None = None
 
 
 def judging(
@@ -65,7 +69,7 @@ def judging(
     judge: Task | None,
     said: Predictions | Measured | None,
     *,
-    answers: Answers | None,
+    answering: Answering,
     inputs: tuple[Mapping[str | None, Any], Mapping[str | None, Any]],
     sources: Sequence[str],
     by: str,
@@ -83,8 +87,8 @@ def judging(
         The part that judges; None where out-of-fold predictions do.
     said : Predictions or Measured or None
         For the items of ``judge``; or for those training items that were held out.
-    answers : Answers or None
-        What calibrates the probabilities.
+    answering : Answering
+        What calibrates the probabilities, and which of the items it abstains on.
     inputs : (mapping, mapping)
         Features of the training and of the judging part, by source.
     sources : sequence of str
@@ -98,8 +102,11 @@ def judging(
     if isinstance(said, Measured):
         task, places, said = train.take(said.rows), said.rows, said.predictions
     assert task is not None
-    if answers is not None and said.probabilities is not None:
-        shares = answers.probabilities(said.probabilities)
+    if answering.answers is not None and said.probabilities is not None:
+        shares = answering.answers.probabilities(said.probabilities)
+        if judge is None and answering.calibrated is not None:
+            held = answering.calibrated.held  # what these items fitted would flatter them
+            shares = shares if held is None else held
         said = Predictions(said.labels, shares, said.classes)
     source = next((name for name in sources if inputs[0].get(name) is not None), None)
     features = known = None
@@ -120,4 +127,5 @@ def judging(
         suspects=about_labels.suspects,
         neediest=about_labels.neediest,
         skipped=skipped,
+        silent=answering.silent,
     )

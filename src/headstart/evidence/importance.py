@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.core.errors import DataError
 from headstart.core.types import IntArray
 from headstart.evaluate import Predictions, gain
 
@@ -30,11 +31,22 @@ def importance(judging: Judging, model: Bundle) -> list[dict[str, Any]] | None:
     -------
     list of dict, or None
         ``column``, ``estimate``, ``low``, ``high`` in units of the metric, positive where the
-        column helps; None for what is no table. The 95 % interval is over items and shuffles.
+        column helps; None for what is no table, and where the items that are looked at are too
+        few for the metric (one class only). The 95 % interval is over items, those of a group
+        together, and shuffles. Where ``judging.apart`` is False, the model learnt from these
+        items, and the falls are larger than on others.
     """
     task = judging.task
     if task.modality != "table" or not model.manifest.columns:
         return None
+    try:
+        return _measured(judging, model)
+    except DataError:  # the metric is not defined on so few items
+        return None
+
+
+def _measured(judging: Judging, model: Bundle) -> list[dict[str, Any]]:
+    task = judging.task
     rng = np.random.default_rng(judging.seed)
     some = np.sort(rng.permutation(task.n)[:ROWS])
     part = task.take(some)
@@ -72,7 +84,7 @@ def _fall(
         part.labels[many],
         whole.take(many),
         _joined(parts),
-        groups=many,
+        groups=np.tile(part.groups, repeats),
         seed=judging.seed,
         n_boot=500,
     )

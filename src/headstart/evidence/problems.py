@@ -15,6 +15,9 @@ LOOKED_AT: dict[Modality, int] = {"image": 500, "audio": 300, "text": 5_000, "ta
 """Items above which ``headstart check`` is left to do it: it would take long."""
 EXAMPLES = 10
 _COPIES = {"exact-duplicates": "exact", "near-duplicates": "near", "leakage": "near"}
+_LEFT_OUT = "repeats the test item "
+_TEST = "test: "
+"""How ``check`` begins the names of the items of the part that judges."""
 
 
 def problems(judging: Judging, reporter: Reporter = SILENT) -> dict[str, Any]:
@@ -40,9 +43,11 @@ def problems(judging: Judging, reporter: Reporter = SILENT) -> dict[str, Any]:
     labels = dict(zip(train.ids, train.labels, strict=True)) if train.labels is not None else {}
     if judged is not None and judged.labels is not None:
         labels |= {
-            f"test: {name}": label for name, label in zip(judged.ids, judged.labels, strict=True)
+            f"{_TEST}{name}": label for name, label in zip(judged.ids, judged.labels, strict=True)
         }
-    findings, pairs, items = [], [], 0
+    findings: list[dict[str, Any]] = []
+    pairs: dict[frozenset[str], dict[str, Any]] = {}
+    copies = 0
     for one in report.findings:
         findings.append(
             {
@@ -56,19 +61,29 @@ def problems(judging: Judging, reporter: Reporter = SILENT) -> dict[str, Any]:
         )
         if one.kind not in _COPIES:
             continue
-        items += one.count
+        if one.kind != "leakage":  # the same copies once more, told from the training part
+            copies += one.count
         for name, note in zip(one.items, one.notes, strict=False):
+            if note.startswith(_LEFT_OUT):  # told among the skipped: nothing was learnt from it
+                continue
             other = note.removeprefix("repeats ")
-            pairs.append(
+            if one.kind == "leakage":
+                other = f"{_TEST}{other}"
+            across = name.startswith(_TEST) != other.startswith(_TEST) and judged is not None
+            pairs.setdefault(
+                frozenset((name, other)),
                 {
                     "a": name,
                     "b": other,
                     "same": _COPIES[one.kind],
                     "labels": [_known(labels, name), _known(labels, other)],
-                    "across": one.kind == "leakage",
-                }
+                    "across": across,
+                },
             )
-    return {"findings": findings, "duplicates": {"pairs": pairs, "items": items}}
+    return {
+        "findings": findings,
+        "duplicates": {"pairs": list(pairs.values()), "items": copies},
+    }
 
 
 def _known(labels: dict[str, Any], name: str) -> str | float | None:

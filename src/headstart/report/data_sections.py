@@ -39,7 +39,12 @@ def importance(info: Mapping[str, Any], evidence: Mapping[str, Any]) -> Section 
         "importance",
         "What it rests on",
         "Importance",
-        {"table": table, "axis": axis, "unit": f"{unit}{figures.metric_words(metric)}"},
+        {
+            "table": table,
+            "axis": axis,
+            "unit": f"{unit}{figures.metric_words(metric)}",
+            "seen": mapping(evidence.get("judged")).get("apart") is False,
+        },
     )
 
 
@@ -86,6 +91,7 @@ def findings(evidence: Mapping[str, Any]) -> Section | None:
             "groups": figures.count(twice.get("groups")),
             "repeated": figures.count(twice.get("items")),
             "looked": bool(twice),
+            "checked": evidence.get("findings") is not None,
             "found": found,
             "skipped": skipped[:100],
             "more": max(0, len(skipped) - 100),

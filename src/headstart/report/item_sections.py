@@ -164,6 +164,7 @@ def mistakes(evidence: Mapping[str, Any], purse: Purse) -> Section | None:
             "kinds": sorted(kinds),
             "method": method,
             "numbers": numbers,
+            "seen": mapping(evidence.get("judged")).get("apart") is False,
             "wide": _wide(found),
             "first": _first(found),
         },

@@ -113,12 +113,15 @@ class Answering:
     abstention : Abstention or None
         None where it was not asked for.
     decisions : tuple of Decision
+    silent : ndarray of bool or None
+        Which of the items that judge it abstains on; None where it always answers.
     """
 
     answers: Answers | None = None
     calibrated: Calibrated | None = None
     abstention: Abstention | None = None
     decisions: tuple[Decision, ...] = ()
+    silent: AnyArray | None = None
 
     def calibration(self) -> dict[str, Any] | None:
         """Return what was found about calibration as plain values."""
@@ -213,8 +216,9 @@ def answering(
         return Answering(kept, calibrated, None, tuple(decisions))
     scope, inside, decision = _scope(shipped, seen, field, folds)
     decisions.append(decision)
+    confidence = confidence_of(answers, seen.predictions)
     rule = risk_rule(
-        confidence_of(answers, seen.predictions),
+        confidence,
         _wrong(seen.predictions, board.labels[seen.rows]),
         max_risk,
         allowed=inside,
@@ -224,11 +228,16 @@ def answering(
     answers = Answers(calibrated.calibration, rule.threshold, scope)
     abstention = Abstention(rule, scope)
     decisions.append(_promised(abstention))
+    silent = answers.abstains(confidence)
+    if inside is not None:
+        silent |= ~inside
     if judge is not None and found is not None and shipped.name in found:
+        said = found[shipped.name]
         features = None if inputs is None or scope is None else inputs[shipped.source]
-        abstention = _judged(answers, abstention, found[shipped.name], judge, features, board.seed)
+        silent = answers.abstains(confidence_of(answers, said), features)
+        abstention = _judged(abstention, said, silent, judge, board.seed)
         decisions.append(_kept(abstention))
-    return Answering(answers, calibrated, abstention, tuple(decisions))
+    return Answering(answers, calibrated, abstention, tuple(decisions), silent)
 
 
 def confidence_of(answers: Answers, predictions: Predictions) -> FloatArray:
@@ -312,16 +321,10 @@ def _no_scope(shipped: Entry, folds: Folds) -> str:
 
 
 def _judged(
-    answers: Answers,
-    abstention: Abstention,
-    predictions: Predictions,
-    judge: Task,
-    features: AnyArray | None,
-    seed: int,
+    abstention: Abstention, predictions: Predictions, silent: AnyArray, judge: Task, seed: int
 ) -> Abstention:
     """Return an abstention with what it achieves on the judging part."""
     assert judge.labels is not None
-    silent = answers.abstains(confidence_of(answers, predictions), features)
     wrong = _wrong(predictions, judge.labels)
     coverage, risk = achieved(~silent, wrong, groups=groups_of(judge), seed=seed)
     return Abstention(abstention.rule, abstention.scope, coverage, risk)
