@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import threading
 
+import numpy as np
 import pytest
+import soundfile
 from service_fakes import Asker, Length, Number, picture
 
 from headstart import data
@@ -165,3 +168,30 @@ def test_only_what_came_since_the_last_time_is_counted(tmp_path, monkeypatch):
     assert len(kept) == 4  # the first bytes were not read again
     (tmp_path / "corrections.jsonl").write_bytes(b"{}\n")
     assert len(kept) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "PPM", "ICO", "JPEG2000", "AVIF"]
+)
+def test_a_picture_of_any_format_is_one_for_fit(tmp_path, kind):
+    asker = Asker(Length("image"), corrections=tmp_path)
+    for place in range(4):
+        form = [
+            ("files", ("x", picture(16, 16, kind=kind, seed=place))),
+            ("label", (None, "ab"[place % 2])),
+        ]
+        assert run(asker.post("/corrections", files=form)).status_code == 201
+    task = data.read(str(tmp_path / "corrections.jsonl"))
+    assert (task.modality, task.n) == ("image", 4)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "AIFF", "AU", "CAF", "W64", "RF64", "MP3"])
+def test_a_recording_of_any_format_is_one_for_fit(tmp_path, kind):
+    kept = corrections.Corrections(tmp_path, "audio", {})
+    for place in range(4):
+        wave = np.sin(np.arange(8000) * (0.05 + 0.01 * place))
+        buffer = io.BytesIO()
+        soundfile.write(buffer, wave, 16000, format=kind)
+        kept.add(buffer.getvalue(), "ab"[place % 2], None, "m", "r")
+    task = data.read(str(tmp_path / "corrections.jsonl"))
+    assert (task.modality, task.n) == ("audio", 4)

@@ -99,7 +99,7 @@ class Corrections:
         elif self.modality == "table":
             row = {**item, self.label: right}
         else:
-            row = {"path": f"{FILES}/{_name(item)}", self.label: right}
+            row = {"path": f"{FILES}/{_name(item, self.modality)}", self.label: right}
         said = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "model": model,
@@ -178,26 +178,24 @@ def _plain(value: Any) -> bool:
         return False
 
 
-_STARTS = (
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"\x89PNG", ".png"),
-    (b"GIF8", ".gif"),
-    (b"BM", ".bmp"),
-    (b"II*\0", ".tif"),
-    (b"MM\0*", ".tif"),
-    (b"fLaC", ".flac"),
-    (b"OggS", ".ogg"),
-    (b"ID3", ".mp3"),
-)
+_STARTS = {
+    "image": (
+        *((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG", ".png"), (b"GIF8", ".gif"), (b"BM", ".bmp")),
+        *((b"II", ".tif"), (b"MM", ".tif"), (b"RIFF", ".webp"), (b"\0\0\1\0", ".ico")),
+        *((b"\0\0\0\x0cjP", ".jp2"), (b"\xff\x4f\xff\x51", ".j2k"), (b"P", ".pnm")),
+    ),
+    "audio": (
+        *((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"FORM", ".aiff")),
+        *((b".snd", ".au"), (b"caff", ".caf"), (b"riff", ".w64"), (b"RF64", ".rf64")),
+    ),
+}
+"""How files begin that have been read as a picture or a recording, and their endings."""
 
 
-def _name(item: bytes) -> str:
-    """Return the sha256 of a file's bytes with the ending that fits them."""
-    ending = next((end for start, end in _STARTS if item.startswith(start)), None)
-    if ending is None and item[:4] == b"RIFF":
-        ending = ".webp" if item[8:12] == b"WEBP" else ".wav"
-    if ending is None:
-        ending = ".mp3" if item[:1] == b"\xff" else ".bin"
+def _name(item: bytes, modality: str) -> str:
+    """Return the sha256 of a file's bytes with an ending by which ``fit`` knows what it is."""
+    other = ".mp3" if modality == "audio" else ".avif" if item[4:8] == b"ftyp" else ".bmp"
+    ending = next((end for start, end in _STARTS[modality] if item.startswith(start)), other)
     return hashlib.sha256(item).hexdigest() + ending
 
 
