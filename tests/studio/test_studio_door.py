@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 from tests.studio.conftest import HOST, TOKEN
 
 from headstart.core.errors import OptionError
+from headstart.studio.guard import Guard
 from headstart.studio.run import run
 
 
@@ -90,3 +91,26 @@ def test_a_taken_port_is_told(tmp_path):
         port = taken.getsockname()[1]
         with pytest.raises(OptionError, match="--port 0"):
             run(port=port, home=tmp_path, root=tmp_path, say=lambda text: None)
+
+
+def test_what_the_browser_is_started_with_works_once(studio):
+    guard = Guard(studio.app.app, TOKEN, (HOST,), once="once")
+    client = TestClient(guard, base_url=f"http://{HOST}")
+    assert client.get("/?token=").status_code == 403
+    assert TOKEN in client.get("/?token=once").headers["set-cookie"]
+    for _ in range(2):
+        assert client.get("/?token=once").status_code == 403
+        assert client.get("/?token=").status_code == 403
+        assert client.get(f"/?token={TOKEN}").status_code == 200
+
+
+def test_the_browser_is_not_started_with_the_token_that_stays(tmp_path, monkeypatch):
+    said, opened, kept = [], [], []
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: kept.append(self.config.app))
+    run(port=0, home=tmp_path, root=tmp_path, say=said.append, opened=opened.append)
+    (guard,) = kept
+    assert said[0].endswith(f"?token={guard.token}")
+    assert "?token=" in opened[0]
+    assert guard.token not in opened[0]
+    client = TestClient(guard, base_url=f"http://{guard.hosts[0]}")
+    assert client.get(opened[0]).status_code == 200

@@ -52,6 +52,8 @@ class Settings:
     limits : Limits
     closing : callable
         Says whether the studio is about to end.
+    once : str
+        As for ``Guard``.
     """
 
     home: Path
@@ -60,6 +62,7 @@ class Settings:
     hosts: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
     closing: Callable[[], bool] = lambda: False
+    once: str = ""
 
 
 class _Asked(BaseModel):
@@ -131,7 +134,7 @@ def create_app(settings: Settings) -> App:
     app.mount("/static", StaticFiles(directory=PAGE))
     app.mount("/shared", StaticFiles(directory=SHARED))
     app.mount("/try", models)
-    return Guard(_limited(app, settings.limits), settings.token, settings.hosts)
+    return Guard(_limited(app, settings.limits), settings.token, settings.hosts, settings.once)
 
 
 def _pages(settings: Settings) -> APIRouter:

@@ -60,10 +60,13 @@ class Guard:
     token : str
     hosts : tuple of str
         What the ``Host`` header may be: ``127.0.0.1:8100`` and the like, in lower case.
+    once : str
+        A token that opens the door a single time: for the browser that is started, whose command
+        line every user of the machine can read.
     """
 
-    def __init__(self, app: App, token: str, hosts: tuple[str, ...]) -> None:
-        self.app, self.token, self.hosts = app, token, hosts
+    def __init__(self, app: App, token: str, hosts: tuple[str, ...], once: str = "") -> None:
+        self.app, self.token, self.hosts, self._once = app, token, hosts, once
         name = hashlib.sha256(hosts[0].encode()).hexdigest()[:8]
         self.cookie = f"headstart-studio-{name}"  # cookies do not tell ports apart
 
@@ -105,7 +108,10 @@ class Guard:
     async def _welcome(self, scope: Scope, send: Send) -> None:
         """Keep the token as a cookie, and take it out of the address."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if not _same(given, self.token):
+        first = bool(self._once) and _same(given, self._once)
+        if first:
+            self._once = ""
+        if not first and not _same(given, self.token):
             await _answer(send, 403, _CLOSED, html=True)
             return
         cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"

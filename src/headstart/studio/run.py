@@ -69,7 +69,7 @@ def run(
     taken = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     hosts = tuple(f"{name}:{taken}" for name in (shown, "127.0.0.1", "localhost", "[::1]"))
-    token = new_token()
+    token, once = new_token(), new_token()
 
     class Server(uvicorn.Server):
         """Lets pages that read along go before it waits for what is left."""
@@ -80,7 +80,14 @@ def run(
 
     leaving: list[int] = []
     app = create_app(
-        Settings(kept, below, token, tuple(dict.fromkeys(hosts)), closing=lambda: bool(leaving))
+        Settings(
+            kept,
+            below,
+            token,
+            tuple(dict.fromkeys(hosts)),
+            closing=lambda: bool(leaving),
+            once=once,
+        )
     )
     config = uvicorn.Config(
         app,
@@ -91,11 +98,11 @@ def run(
         timeout_keep_alive=30,
         limit_concurrency=200,
     )
-    address = f"http://{shown}:{taken}/?token={token}"
-    say(f"the studio is open at {address}")
+    address = f"http://{shown}:{taken}/?token="
+    say(f"the studio is open at {address}{token}")
     say(f"what it keeps is in {kept}; Ctrl-C closes it, work that runs goes on")
     if opened is not None:
-        opened(address)
+        opened(address + once)
     with listening:
         Server(config).run(sockets=[listening])
 
