@@ -17,7 +17,7 @@ import pytest
 from service_process import served, started
 
 from headstart.core.errors import OptionError
-from headstart.serve import Settings
+from headstart.serve import Settings, workers
 from headstart.serve.server import listen, run, url_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -224,3 +224,17 @@ def test_several_processes_from_the_command_line(majority_model, tmp_path):
             assert client.get("/").status_code in (200, 404)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_a_worker_ends_with_its_parent(monkeypatch):
+    done = []
+
+    class Parent:
+        def join(self):
+            done.append("waited")
+
+    monkeypatch.setattr(workers.os, "kill", lambda *which: done.append(which))
+    workers._end_with(None)
+    assert done == []
+    workers._end_with(Parent())
+    assert done == ["waited", (os.getpid(), signal.SIGTERM)]

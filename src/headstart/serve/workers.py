@@ -142,6 +142,9 @@ def _worker(model: str, settings: Settings, sock: socket.socket, ready: Any) -> 
     from headstart.serve.server import serve_here
 
     share_cores(settings.workers)
+    threading.Thread(
+        target=_end_with, args=(multiprocessing.parent_process(),), name="parent", daemon=True
+    ).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent tells us
     try:
         code = serve_here(model, settings, sock, SILENT, ready=ready.set)
@@ -149,6 +152,13 @@ def _worker(model: str, settings: Settings, sock: socket.socket, ready: Any) -> 
         sys.stderr.write("error: " + "\n  ".join(error.lines()) + "\n")
         code = _REFUSED
     sys.exit(code)
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    """End in order when the parent has gone without a word: nobody else would end this process."""
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def share_cores(workers: int) -> None:
