@@ -7,7 +7,8 @@ what it must print. Numbers may differ (another processor, another second), word
 it says on stderr is compared. In Python blocks a comment ``# -> text`` is a line that must be
 printed. Commands that set up a machine (``make``, ``pip``, ``git``) are not run here: CI runs them
 itself. All pages share a cache that borrows the two default sources, and no others: what else is
-installed on this machine would take part in races and be listed.
+installed on this machine would take part in races and be listed. The README runs alone, the other
+pages two at a time with a thread each, for most of them wait for one core.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.fetch import cache_root
@@ -39,12 +41,22 @@ for line in sys.stdin:
 FENCE = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@dataclass
-class Failure:
-    """A block that did not do what the page says."""
+AT_ONCE = min(2, os.cpu_count() or 1)
 
-    page: str
-    what: str
+
+@dataclass
+class Page:
+    """A page: what was run of it, and the blocks that did not do what it says."""
+
+    name: str
+    blocks: list[tuple[str, str]]
+    environment: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def ran(self, what: str, right: bool) -> None:
+        """Note that something was run."""
+        self.lines.append(f"  {'ok ' if right else 'BAD'} {what}\n")
 
 
 def masked(line: str) -> str:
@@ -74,9 +86,9 @@ def commands(block: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def run_console(page: str, block: str, place: Path, failures: list[Failure]) -> None:
+def run_console(page: Page, block: str, place: Path) -> None:
     """Run the commands of a block in ``place``."""
-    environment = dict(os.environ, COLUMNS="110")
+    environment = {**os.environ, **page.environment, "COLUMNS": "110"}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     for command, expected in commands(block):
         if shlex.split(command)[0] in SETUP:
@@ -89,12 +101,12 @@ def run_console(page: str, block: str, place: Path, failures: list[Failure]) -> 
         heard = done.stderr if exit_code else done.stdout
         printed = [masked(line) for line in heard.splitlines() if line.strip()]
         wanted = [masked(line) for line in expected if line.strip()]
-        sys.stdout.write(f"  {'ok ' if right else 'BAD'} $ {command}\n")
+        page.ran(f"$ {command}", right)
         if not right:
-            failures.append(Failure(page, f"$ {command}\n{done.stdout}\n{done.stderr}"))
+            page.failures.append(f"$ {command}\n{done.stdout}\n{done.stderr}")
         elif wanted and not matches(wanted, printed):
             shown = "\n".join(["expected:", *wanted, "printed:", *printed])
-            failures.append(Failure(page, f"$ {command}\n{shown}"))
+            page.failures.append(f"$ {command}\n{shown}")
 
 
 class Namespace:
@@ -105,12 +117,13 @@ class Namespace:
         self.errors = tempfile.TemporaryFile(mode="w+", encoding="utf-8")  # noqa: SIM115
         self.process: subprocess.Popen[str] | None = None
 
-    def run(self, page: str, block: str, failures: list[Failure]) -> None:
+    def run(self, page: Page, block: str) -> None:
         """Run a block and compare what it prints."""
         if self.process is None:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", DRIVER],
                 cwd=self.place,
+                env={**os.environ, **page.environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
@@ -127,15 +140,15 @@ class Namespace:
                 if ended := line.strip() == DONE:
                     break
                 printed.append(masked(line))
-        sys.stdout.write(f"  {'ok ' if ended else 'BAD'} python: {block.splitlines()[0]}\n")
+        page.ran(f"python: {block.splitlines()[0]}", ended)
         if not ended:
             self.errors.seek(0)
-            failures.append(Failure(page, f"{block}\n{self.errors.read()}"))
+            page.failures.append(f"{block}\n{self.errors.read()}")
             return
         wanted = [masked(line.split("# ->", 1)[1]) for line in block.splitlines() if "# ->" in line]
         missing = [line for line in wanted if line not in printed]
         if missing:
-            failures.append(Failure(page, f"not printed: {missing}\nprinted: {printed}"))
+            page.failures.append(f"not printed: {missing}\nprinted: {printed}")
 
     def close(self) -> None:
         """End the process."""
@@ -144,16 +157,17 @@ class Namespace:
         self.errors.close()
 
 
-def run_page(page: str, blocks: list[tuple[str, str]], failures: list[Failure]) -> None:
+def run_page(page: Page) -> Page:
     """Run the blocks of a page in their order, in a directory of their own."""
     with tempfile.TemporaryDirectory() as folder:
         namespace = Namespace(Path(folder))
-        for language, block in blocks:
+        for language, block in page.blocks:
             if language == "console":
-                run_console(page, block, Path(folder), failures)
+                run_console(page, block, Path(folder))
             else:
-                namespace.run(page, block, failures)
+                namespace.run(page, block)
         namespace.close()
+    return page
 
 
 def borrow(root: Path) -> None:
@@ -176,18 +190,28 @@ def main(names: list[str]) -> int:
 
 def run_pages(names: list[str]) -> int:
     """Run the pages; say what failed; return the exit code."""
-    failures: list[Failure] = []
+    pages = []
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        page = str(path.relative_to(ROOT))
+        name = str(path.relative_to(ROOT))
         blocks = FENCE.findall(path.read_text(encoding="utf-8"))
-        if not blocks or (names and not page.endswith(tuple(names))):
-            continue
-        sys.stdout.write(f"{page}: {len(blocks)} blocks\n")
-        run_page(page, blocks, failures)
-    for failure in failures:
-        sys.stdout.write(f"\nFAILED {failure.page}\n{failure.what}\n")
-    sys.stdout.write(f"{len(failures)} failed\n")
-    return 1 if failures else 0
+        if blocks and (not names or name.endswith(tuple(names))):
+            pages.append(Page(name, blocks))
+    alone = [page for page in pages if page.name == "README.md" or len(pages) == 1]
+    others = [page for page in pages if page not in alone]
+    for page in others:
+        page.environment = {"OMP_NUM_THREADS": "1"}
+    failed = 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for some in (alone, others):
+            for page in pool.map(run_page, some):
+                sys.stdout.write(f"{page.name}: {len(page.blocks)} blocks\n{''.join(page.lines)}")
+                sys.stdout.flush()
+                failed += len(page.failures)
+    for page in pages:
+        for what in page.failures:
+            sys.stdout.write(f"\nFAILED {page.name}\n{what}\n")
+    sys.stdout.write(f"{failed} failed\n")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
