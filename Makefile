@@ -56,7 +56,7 @@ tests: $(VENV)/.dev $(VENV)/.sources
 
 test-browser: $(VENV)/.dev $(VENV)/.sources  ## Drive the page and the studio with a real browser (Chromium).
 	@echo '== tests with a browser'
-	@$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+	@$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) tests/browser
 
 format: $(VENV)/.dev  ## Format the code.
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

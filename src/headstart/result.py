@@ -194,15 +194,24 @@ class Result:
             Where the path is taken.
         """
         # a model without a source carries all that it needs in any case
-        evidence = self.evidence
+        evidence, decisions = self._evidence_or_why()
         if evidence is not None and not items:
             evidence = evidence.without_items()
         contents = replace(
             self.contents,
             standalone=standalone and bool(self.contents.source),
             evidence=evidence,
+            decisions=(*self.contents.decisions, *decisions),
         )
         return bundle.save(path, contents, overwrite=overwrite)
+
+    def _evidence_or_why(self) -> tuple[bundle.Evidence | None, tuple[Decision, ...]]:
+        """Return the evidence; or none, and why: a fitted model is never lost for its report."""
+        try:
+            return self.evidence, ()
+        except Exception as error:  # an item that was moved meanwhile, memory, whatever it is
+            what = "the model keeps no evidence for its report"
+            return None, (Decision(what, f"{type(error).__name__}: {error}", "fit again"),)
 
     def enrol(self, name: str, items: Any) -> bundle.Bundle:
         """Return a model that also knows a new class, from one example or a few; no training.

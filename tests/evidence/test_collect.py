@@ -150,6 +150,15 @@ def test_evidence_travels_with_the_model(table, tmp_path):
         bundle.nearest(samples.wine_like(2), k=0)
 
 
+def test_a_model_is_saved_though_its_evidence_cannot_be_made(stripes, tmp_path):
+    gone = replace(stripes.judging, task=replace(stripes.judging.task, items=["gone.png"]))
+    replace(stripes, judging=gone).save(tmp_path / "model")
+    bundle = hs.load(tmp_path / "model")
+    assert bundle.evidence is None
+    said = [one["what"] for one in bundle.info["decisions"]]
+    assert "the model keeps no evidence for its report" in said
+
+
 def test_items_can_be_left_out(stripes, tmp_path):
     stripes.save(tmp_path / "model", items=False)
     facts = hs.load(tmp_path / "model").evidence

@@ -16,15 +16,24 @@ from headstart import bundle
 
 
 @pytest.fixture(scope="session")
-def lively(tmp_path_factory) -> Any:
-    """Make the tiny models of this folder lively, with a cache of their own."""
+def kept() -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Return where models and exports are kept for all files of this folder."""
+    return {}, {}
+
+
+@pytest.fixture(scope="module")
+def lively(kept, tmp_path_factory) -> Any:
+    """Make the tiny models of this folder lively, with a cache of their own.
+
+    What is patched is so for one file of tests at a time, never for those of another folder.
+    """
     patch = pytest.MonkeyPatch()
     patch.setattr(tiny_models, "random_tensors", lively_tensors)
     patch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
     patch.setenv("HEADSTART_OFFLINE", "1")
     patch.setattr("headstart.strategies.small_cnn.steps_for", lambda n: (min(n, 8), 20))
     patch.setattr("headstart.strategies.scratch_table.CHECKPOINTS", (10,))
-    made: dict[Any, Any] = {}
+    made = kept[0]
 
     def contents(case: tuple[str, str, str], **changes: Any) -> Any:
         if case not in made:
@@ -35,10 +44,10 @@ def lively(tmp_path_factory) -> Any:
     patch.undo()
 
 
-@pytest.fixture(scope="session")
-def exported(lively, tmp_path_factory) -> Any:
+@pytest.fixture(scope="module")
+def exported(lively, kept, tmp_path_factory) -> Any:
     """Return a function: a case -> (its bundle, its export)."""
-    made: dict[Any, Any] = {}
+    made = kept[1]
     home = tmp_path_factory.mktemp("exports")
 
     def of(case: tuple[str, str, str]) -> tuple[Any, Path]:
