@@ -180,6 +180,18 @@ def test_it_is_told_where_the_model_had_learnt_from_what_it_is_asked_about(apart
         assert (words in part) is (apart is False)
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_sample_and_what_also_chose_are_called_so(apart):
+    facts = evidence("text")
+    judged = [one for one in facts["items"] if one.get("part") != "training"]
+    facts["judged"] = {**facts["judged"], "n": 5_000, "apart": apart}
+    html = render(info(), facts)
+    assert f"A sample: {len(judged):,} of 5,000 judged items" in html
+    assert ("flatter a little" in html) is not apart
+    facts["judged"]["n"] = len(judged)
+    assert "A sample:" not in render(info(), facts)
+
+
 def test_copies_without_a_count_of_groups_make_a_whole_sentence():
     told = numbers()[1]
     pair = {"a": "x", "b": "y", "same": "exact", "labels": [], "across": False}

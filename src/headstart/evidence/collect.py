@@ -106,7 +106,7 @@ def _wrong(task: Task, said: Predictions, confidence: FloatArray | None) -> list
     assert task.labels is not None
     if task.kind == "regression":
         size = np.abs(np.asarray(said.labels, float) - np.asarray(task.labels, float))
-        return [int(i) for i in np.argsort(-size, kind="stable")[:MISTAKES]]
+        return [int(i) for i in np.argsort(-size, kind="stable")[:MISTAKES] if size[i] > 0]
     missed = np.flatnonzero(task.labels != said.labels)
     if confidence is not None:
         missed = missed[np.argsort(-confidence[missed], kind="stable")]

@@ -82,6 +82,12 @@ def answer(value: Any) -> str:
     return figures.few(value) if isinstance(value, (int, float)) else short(value)
 
 
+def _sampled(evidence: Mapping[str, Any], shown: int) -> str:
+    """Return how many of how many judged items are shown; nothing where all are."""
+    whole = figures.number(mapping(evidence.get("judged")).get("n")) or 0
+    return f"{shown:,} of {whole:,.0f} judged items" if 0 < shown < whole else ""
+
+
 def the_map(evidence: Mapping[str, Any], purse: Purse) -> Section | None:
     """Return the map of items, and the items as a table."""
     items = rows(evidence.get("items"))
@@ -114,6 +120,7 @@ def the_map(evidence: Mapping[str, Any], purse: Purse) -> Section | None:
             "picture": picture,
             "legend": legend,
             "method": mapping(evidence.get("map")).get("method"),
+            "sample": _sampled(evidence, len(states) - states.count("learnt")),
             "counts": {key: states.count(key) for key in ("right", "wrong", "learnt")},
             "classes": bool(names),
             "table": known[:ROWS],

@@ -188,7 +188,12 @@ def classes(info: Mapping[str, Any], evidence: Mapping[str, Any]) -> Section | N
         "classes",
         "Class by class",
         "Classes",
-        {"table": table, "labels": bool(counts), "long": len(table) > MANY_ROWS},
+        {
+            "table": table,
+            "labels": bool(counts),
+            "long": len(table) > MANY_ROWS,
+            "chosen": mapping(evidence.get("judged")).get("apart") is False,
+        },
     )
 
 

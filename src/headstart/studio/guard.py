@@ -1,9 +1,10 @@
 """Who may talk to the studio: this machine, this studio's own page, with the token of this start.
 
 A studio reads files and starts work, so that no other page in the same browser, and no other user
-of the machine, may reach it. Each request must name the host that the studio listens on (against
-DNS rebinding), carry the token as a cookie that other sites' pages do not send, and, where it
-changes something, come from the studio's own page.
+of the machine, may reach it. (A browser sends cookies to every port of an address: whoever opens
+another user's server on this machine in the same browser shows it the token.) Each request must
+name the host that the studio listens on (against DNS rebinding), carry the token as a cookie that
+other sites' pages do not send, and, where it changes something, come from the studio's own page.
 """
 
 from __future__ import annotations
