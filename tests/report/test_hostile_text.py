@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hostile import SEEDS, hostile
+from hostile_names import SEEDS, hostile
 from report_facts import evidence, explanation, info, numbers, preview, sequence
 
 from headstart.report import render
