@@ -12,7 +12,7 @@ import pytest
 from headstart.report import render
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "report"))
-from hostile import hostile
+from hostile_names import hostile
 from report_facts import evidence, info, numbers, sequence
 from test_hostile_text import poisoned
 
