@@ -14,8 +14,8 @@ import pytest
 from tiny_sequences import ASKED, saved_tagger
 
 from headstart import bundle
-from headstart.bundle import pushing
 from headstart.bundle.examples import Evidence
+from headstart.bundle.manifest import file_records
 from headstart.bundle.pushing import repository
 from headstart.core.errors import FetchError, MissingExtraError, OptionError
 from headstart.sources import hub
@@ -258,7 +258,7 @@ def test_names_of_the_hub():
     assert hub.hub_name(Path("hf://a/b@refs/pr/1")) == ("a/b", "refs/pr/1")
     for none in ("a/b", "hf://a", "hf://a/b/c", "hf:a/b", "hf://a/b\n", "https://a/b"):
         assert hub.hub_name(none) is None
-    assert pushing.records({"a": b""})["a"].size == 0
+    assert file_records({"a": b""})["a"].size == 0
 
 
 def run(*arguments: str) -> int:

@@ -91,6 +91,13 @@ class FileRecord:
     sha256: str
 
 
+def file_records(files: Mapping[str, bytes]) -> dict[str, FileRecord]:
+    """Return what a manifest says of files, by name."""
+    return {
+        name: FileRecord(len(raw), hashlib.sha256(raw).hexdigest()) for name, raw in files.items()
+    }
+
+
 @dataclass(frozen=True)
 class SourceRecord:
     """The source a bundle was made with: its card, and whether its weights lie in the bundle."""

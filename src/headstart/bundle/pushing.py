@@ -5,9 +5,7 @@ What leaves the machine holds nothing of the training data unless that is asked 
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,9 @@ from headstart.bundle.manifest import (
     MANIFEST,
     OPTIONAL,
     REQUIRED,
-    FileRecord,
     Manifest,
     dump,
+    file_records,
 )
 from headstart.bundle.store import check_target, is_archive, put
 from headstart.bundle.verified import Verified, verified_files
@@ -152,14 +150,7 @@ def without_items(found: Verified) -> tuple[dict[str, bytes], bool]:
     kept |= examples.to_files(evidence.without_items())
     if kept == dict(found.raw):
         return files, False
-    return {**kept, MANIFEST: dump(replace(manifest, files=records(kept)))}, True
-
-
-def records(files: Mapping[str, bytes]) -> dict[str, FileRecord]:
-    """Return what a manifest says of files."""
-    return {
-        name: FileRecord(len(raw), hashlib.sha256(raw).hexdigest()) for name, raw in files.items()
-    }
+    return {**kept, MANIFEST: dump(replace(manifest, files=file_records(kept)))}, True
 
 
 def _digest(manifest: bytes) -> str:

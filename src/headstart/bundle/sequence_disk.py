@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ from headstart.bundle.manifest import (
     MODEL,
     README,
     STATE,
-    FileRecord,
     SourceRecord,
+    file_records,
 )
 from headstart.bundle.model_card import card_of
 from headstart.bundle.sequence import SequenceBundle
@@ -143,8 +142,5 @@ def _manifest(
         fingerprint=contents.fingerprint,
         n=contents.n,
         versions=versions(),
-        files={
-            name: FileRecord(len(content), hashlib.sha256(content).hexdigest())
-            for name, content in raw.items()
-        },
+        files=file_records(raw),
     )

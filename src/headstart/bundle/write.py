@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,10 +27,10 @@ from headstart.bundle.manifest import (
     STATE,
     TOKENIZER,
     TRAINING,
-    FileRecord,
     Manifest,
     SourceRecord,
     dump,
+    file_records,
 )
 from headstart.bundle.model import Bundle
 from headstart.bundle.model_card import card_of
@@ -159,10 +158,7 @@ def _manifest(contents: BundleContents, backbone: Any, raw: Mapping[str, bytes])
         fingerprint=contents.fingerprint,
         n=contents.n,
         versions=versions(),
-        files={
-            name: FileRecord(len(content), hashlib.sha256(content).hexdigest())
-            for name, content in raw.items()
-        },
+        files=file_records(raw),
     )
 
 

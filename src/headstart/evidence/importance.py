@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.bundle.inputs import prepared
 from headstart.core.errors import DataError
-from headstart.core.types import IntArray
-from headstart.evaluate import Predictions, gain
+from headstart.core.types import IntArray, Task
+from headstart.evaluate import Predictions, gain, joined
 
 if TYPE_CHECKING:
     from headstart.bundle import Bundle
@@ -50,14 +51,15 @@ def _measured(judging: Judging, model: Bundle) -> list[dict[str, Any]]:
     rng = np.random.default_rng(judging.seed)
     some = np.sort(rng.permutation(task.n)[:ROWS])
     part = task.take(some)
-    whole = model.predictions(part.items)
+    frame = prepared(part.items, "table", model.manifest.columns)
+    whole = model.predictions(frame)
     names = [column.name for column in model.manifest.columns][:LOOKED_AT]
     if len(names) > MEASURED:
-        falls = {name: _fall(name, judging, model, part, whole, 1, rng)[0] for name in names}
+        falls = {name: _fall(name, judging, model, part, frame, whole, 1, rng)[0] for name in names}
         names = sorted(names, key=lambda name: -falls[name])[:MEASURED]
     told = []
     for name in names:
-        estimate, low, high = _fall(name, judging, model, part, whole, REPEATS, rng)
+        estimate, low, high = _fall(name, judging, model, part, frame, whole, REPEATS, rng)
         told.append({"column": name, "estimate": estimate, "low": low, "high": high})
     return sorted(told, key=lambda one: -one["estimate"])
 
@@ -66,13 +68,14 @@ def _fall(
     name: str,
     judging: Judging,
     model: Bundle,
-    part: Any,
+    part: Task,
+    frame: Any,
     whole: Predictions,
     repeats: int,
     rng: np.random.Generator,
 ) -> tuple[float, float, float]:
-    frame = model_frame(model, part.items)
-    n = part.n
+    n, truth = part.n, part.labels
+    assert truth is not None
     parts = []
     for _ in range(repeats):
         shuffled = frame.copy()
@@ -81,26 +84,11 @@ def _fall(
     many: IntArray = np.tile(np.arange(n), repeats)
     found = gain(
         judging.metric,
-        part.labels[many],
+        truth[many],
         whole.take(many),
-        _joined(parts),
+        joined(parts),
         groups=np.tile(part.groups, repeats),
         seed=judging.seed,
         n_boot=500,
     )
     return tuple(float(f"{v:.4g}") for v in (found.estimate, found.low, found.high))  # type: ignore[return-value]
-
-
-def model_frame(model: Bundle, items: Any) -> Any:
-    """Return rows with exactly the model's columns, each called by its name."""
-    from headstart.bundle.inputs import prepared
-
-    return prepared(items, "table", model.manifest.columns)
-
-
-def _joined(parts: list[Predictions]) -> Predictions:
-    labels = np.concatenate([one.labels for one in parts])
-    if parts[0].probabilities is None:
-        return Predictions(labels)
-    shares = np.concatenate([one.probabilities for one in parts if one.probabilities is not None])
-    return Predictions(labels, shares, parts[0].classes)
